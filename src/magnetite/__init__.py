@@ -1,0 +1,1 @@
+"""magnetite: a trackerless BitTorrent peer."""

@@ -1,0 +1,1 @@
+"""Finding peers: the Mainline DHT (BEP 5)."""

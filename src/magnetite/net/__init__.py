@@ -1,0 +1,1 @@
+"""The network seam and the operating system's side of it."""

@@ -1,0 +1,96 @@
+"""The seam between decisions and the world: datagrams, byte streams, and the network that opens them.
+
+Two implementations: the operating system's (`net.real`) and virtual time's (`simnet`). All errors are NetworkError,
+with the Reason; nothing else leaves a method here, Cancelled excepted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeAlias
+
+from magnetite.endpoint import Endpoint
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+BATCH = 64  # most datagrams one `receive_batch` hands over
+
+
+class Datagram(NamedTuple):
+    data: bytes
+    source: Endpoint
+
+
+class DatagramSocket(Protocol):
+    """A bound UDP socket."""
+
+    @property
+    def local(self) -> Endpoint: ...
+
+    def send(self, data: bytes, to: Endpoint) -> bool:
+        """Hand a datagram to the network. Never waits; a datagram may be lost.
+
+        False where the network refused it on the spot (no route, buffers full): an absent network looks like this.
+        """
+        ...
+
+    async def receive_batch(self) -> list[Datagram]:
+        """At least one datagram, with whatever else is already there, up to BATCH; always a checkpoint."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class ByteStream(Protocol):
+    """A connected TCP stream (or anything that behaves like one)."""
+
+    @property
+    def local(self) -> Endpoint: ...
+
+    @property
+    def remote(self) -> Endpoint: ...
+
+    async def receive_into(self, buffer: bytearray | memoryview) -> int:
+        """Fill the front of `buffer` with what is there, at least a byte; 0 at the end. Raises NetworkError."""
+        ...
+
+    async def send_all(self, *buffers: Buffer) -> None:
+        """Send the buffers one after the other, gathered. Raises NetworkError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close at once; never raises, and is safe to call twice."""
+        ...
+
+
+class Listener(Protocol):
+    """A listening TCP socket."""
+
+    @property
+    def local(self) -> Endpoint: ...
+
+    async def accept(self) -> ByteStream: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Network(Protocol):
+    """What a host can reach the world by. Addresses are textual; port 0 lets the network choose."""
+
+    async def open_udp(self, local: Endpoint) -> DatagramSocket:
+        """Raises NetworkError(ADDRESS_UNAVAILABLE)."""
+        ...
+
+    async def listen(self, local: Endpoint) -> Listener:
+        """Raises NetworkError(ADDRESS_UNAVAILABLE)."""
+        ...
+
+    async def connect(self, remote: Endpoint, local_ip: str | None = None) -> ByteStream:
+        """A stream to `remote`, from `local_ip` if given. Waits as long as the network does: timeouts are the caller's.
+
+        Raises NetworkError(REFUSED, UNREACHABLE or CONNECT_TIMEOUT).
+        """
+        ...
+
+    async def resolve(self, host: str, port: int) -> list[Endpoint]:
+        """The addresses of a name, or the one of a literal address. Raises NetworkError(NAME_NOT_FOUND)."""
+        ...

@@ -1,0 +1,1 @@
+"""The network seam in virtual time, net's twin."""

@@ -1,0 +1,1 @@
+"""Verified bytes on disk, and what survives a crash."""

@@ -1,0 +1,1 @@
+"""What is shared: magnet links, torrents, and where their bytes lie. Pure."""

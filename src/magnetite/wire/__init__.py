@@ -1,0 +1,1 @@
+"""Talking to a peer: bytes to messages and back. Pure."""
