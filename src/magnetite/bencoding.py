@@ -151,7 +151,7 @@ def encode(value: Encodable) -> bytes:
     """`value` in canonical bencoding, keys sorted as raw bytes. Raises LocalProtocolError for any other type."""
     try:
         return _ENCODER.encode(value)  # type: ignore[no-any-return]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UnicodeEncodeError) as error:
         raise LocalProtocolError(f"cannot be bencoded: {error}") from None
 
 

@@ -82,14 +82,16 @@ def scope_of(ip: str) -> Scope:
         return Scope.NOWHERE
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return Scope.NOWHERE  # a second spelling of an IPv4 address would escape every per-address limit
+    if address.is_loopback:  # before the reserved ranges: ::1 lies in one of them
+        return Scope.LOOPBACK
     if address.is_unspecified or address.is_multicast or address.is_reserved:
         return Scope.NOWHERE
     if isinstance(address, IPv4Address) and address.packed[0] == 0:
         return Scope.NOWHERE
-    if address.is_loopback:
-        return Scope.LOOPBACK
     if address.is_link_local:
         return Scope.LINK
+    if isinstance(address, IPv6Address) and address.is_site_local:
+        return Scope.PRIVATE  # deprecated, but never routed
     return Scope.GLOBAL if address.is_global else Scope.PRIVATE
 
 

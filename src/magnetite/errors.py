@@ -17,6 +17,7 @@ class Reason(Enum):
     OURSELVES = "it is this client"
     DUPLICATE = "already connected"
     TOO_MANY_PEERS = "too many peers"
+    BANNED = "banned for what it sent before"
     # a peer, once connected
     CONNECTION_LOST = "connection lost"
     CLOSED_BY_PEER = "closed by the peer"
@@ -25,6 +26,8 @@ class Reason(Enum):
     BAD_PIECE = "sent a bad piece"
     IDLE = "silent for too long"
     NOTHING_TO_TRADE = "neither side needs anything"
+    # a contact of the DHT
+    REPLACED = "somebody better took its place"
     # metadata
     NO_METADATA = "does not serve metadata"
     METADATA_REFUSED = "refused to send metadata"

@@ -225,7 +225,9 @@ class Unchoked(TorrentEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class DiskFailed(TorrentEvent):
+class DownloadFailed(TorrentEvent):
+    """It has ended by itself: the disk would not go on, or the torrent is none we can open."""
+
     reason: Reason
     detail: str
 
