@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from magnetite.net.base import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What tells whether a file is still the one we left."""
+
+    size: int  # bytes
+    mtime_ns: int  # nanoseconds since 1970
 
 
 class Storage(Protocol):
     """The content of one torrent, by piece. Every method raises StorageError when the disk fails.
 
     The real one hashes and writes in worker threads; simulation's does it inline.
+
+    A storage knows which pieces are right: those it committed or verified, and those it was told to trust. A file
+    whose pieces are not all right never stands under its own name through our doing: it is NAME.part until a `flush`
+    finds every piece of it right and renames it. A complete NAME that was there before is used where it is.
+
+    Cancelling a wait is safe at any moment. Either the work had not begun, and then nothing of it happens; or it had,
+    and then the call still waits for its end and returns. So once a call has ended, by return or by Cancelled, nobody
+    looks at the buffer it was given.
     """
 
     async def commit(self, piece: int, data: Buffer) -> bool:
-        """Write a whole piece if its SHA-1 is right; False, and nothing written, if it is not."""
+        """Write a whole piece if its SHA-1 is right; False, and nothing written, if it is not.
+
+        Waits while too many pieces are under way already, so that a slow disk slows the peers down.
+        """
         ...
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
@@ -25,8 +45,16 @@ class Storage(Protocol):
         """Whether what is stored of `piece` now has the right SHA-1; False too where files are missing or short."""
         ...
 
+    def trust(self, pieces: int) -> None:
+        """Take this set of pieces (see `torrent.pieces`) for right without looking: resume data vouches for them."""
+        ...
+
     async def flush(self) -> None:
-        """Returns when every committed piece is on the disk itself (fsync)."""
+        """Returns when every committed piece is on the disk itself (fsync) and complete files have their names."""
+        ...
+
+    async def stats(self) -> tuple[FileStat | None, ...]:
+        """Size and time of every file as it is now, for resume data; None for one that is not there."""
         ...
 
     async def aclose(self) -> None:

@@ -1,0 +1,157 @@
+"""The pieces of one torrent in its files: hash, write, read, sync. Blocks; for worker threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from functools import partial
+from hashlib import sha1
+from threading import Lock
+
+from magnetite.errors import Reason, StorageError
+from magnetite.net.base import Buffer
+from magnetite.storage.base import FileStat
+from magnetite.storage.failures import naming
+from magnetite.storage.folder import Folder
+from magnetite.storage.layout import Layout
+from magnetite.storage.open_files import OpenFiles
+from magnetite.torrent.metainfo import Metainfo
+from magnetite.torrent.piece_map import PieceMap, Span
+
+OPEN_FILES = 100  # of the 1,024 descriptors that many systems allow a process
+CHUNK = 1 << 20  # bytes read at a time to be hashed
+
+
+class Content:
+    """One torrent's bytes below a folder. Every method raises StorageError and may be called from any thread.
+
+    `_right` is the set of the pieces known to be right. `_unsynced` are the files written since they were last
+    synced; a file is noted before it is written, so that a write that fails half-way is not forgotten.
+    """
+
+    def __init__(self, metainfo: Metainfo, folder: Folder, wanted: Collection[int]) -> None:
+        self._metainfo = metainfo
+        self._map = PieceMap(metainfo)
+        self._folder = folder
+        self._layout = Layout(metainfo.files, folder)
+        self._open_files = OpenFiles(OPEN_FILES)
+        self._right = 0
+        self._unsynced: set[int] = set()
+        self._lock = Lock()  # of the two above
+        self._empty = [file for file in sorted(wanted) if not metainfo.files[file].length]
+
+    def survey(self) -> None:
+        """Look what is there; nothing is made or changed."""
+        self._layout.survey()
+
+    def commit(self, piece: int, data: Buffer) -> bool:
+        if sha1(data).digest() != self._metainfo.piece_hash(piece):
+            return False
+        view = memoryview(data)
+        for span in self._map.spans(piece, 0, len(view)):
+            self._write(span, view[: span.length])
+            view = view[span.length :]
+        with self._lock:
+            self._right |= 1 << piece
+        return True
+
+    def read(self, piece: int, begin: int, length: int) -> Buffer:
+        parts = [self._read(span) for span in self._map.spans(piece, begin, length)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def verify(self, piece: int) -> bool:
+        is_right = self.hash_piece(piece) == self._metainfo.piece_hash(piece)
+        with self._lock:
+            if is_right:
+                self._right |= 1 << piece
+            else:
+                self._right &= ~(1 << piece)
+        return is_right
+
+    def hash_piece(self, piece: int) -> bytes | None:
+        """SHA-1 of a piece as it is stored; None where a file is missing or too short."""
+        digest = sha1()
+        for span in self._map.spans(piece, 0, self._map.piece_length_of(piece)):
+            if not self._is_padding(span.file) and self._layout.is_missing(span.file):
+                return None
+            for at in range(0, span.length, CHUNK):
+                part = Span(span.file, span.offset + at, min(CHUNK, span.length - at))
+                data = self._read_what_is_there(part)
+                if len(data) < part.length:
+                    return None
+                digest.update(data)
+        return digest.digest()
+
+    def trust(self, pieces: int) -> None:
+        with self._lock:
+            self._right |= pieces
+
+    def flush(self) -> None:
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, set()
+            right = self._right
+        finished = [f for f in self._layout.partial_files() if not self._map.pieces_of([f]) & ~right]
+        try:
+            self._sync(unsynced.union(finished))
+        except BaseException:
+            with self._lock:
+                self._unsynced |= unsynced
+            raise
+        for file in finished:
+            self._layout.finish(file)
+        for file in self._empty:
+            if self._layout.is_missing(file):
+                self._layout.create_empty(file)
+        self._folder.sync()
+
+    def stats(self) -> tuple[FileStat | None, ...]:
+        found = (None if entry.is_padding else self._layout.stat(i) for i, entry in enumerate(self._metainfo.files))
+        return tuple(None if stat is None else FileStat(stat.st_size, stat.st_mtime_ns) for stat in found)
+
+    def close(self) -> None:
+        self._open_files.close()
+
+    def _is_padding(self, file: int) -> bool:
+        return self._metainfo.files[file].is_padding
+
+    def _is_ours(self, file: int) -> bool:
+        with self._lock:
+            return bool(self._right & self._map.pieces_of([file]))
+
+    def _write(self, span: Span, data: memoryview) -> None:
+        if self._is_padding(span.file):
+            return
+        opener = partial(self._layout.open_to_write, span.file, partial(self._is_ours, span.file))
+        offset = span.offset
+        with self._open_files.borrow((span.file, True), opener) as descriptor, naming(self._layout.path(span.file)):
+            with self._lock:
+                self._unsynced.add(span.file)
+            while data:
+                written = os.pwrite(descriptor, data, offset)
+                data, offset = data[written:], offset + written
+
+    def _read(self, span: Span) -> bytes:
+        data = self._read_what_is_there(span)
+        if len(data) < span.length:
+            raise StorageError(
+                f"{self._layout.path(span.file)}: shorter than it was; something else has changed it, start again",
+                Reason.DISK_ERROR,
+            )
+        return data
+
+    def _read_what_is_there(self, span: Span) -> bytes:
+        if self._is_padding(span.file):
+            return bytes(span.length)
+        opener = partial(self._layout.open_to_read, span.file)
+        with self._open_files.borrow((span.file, False), opener) as descriptor:
+            return self._read_from(descriptor, span)
+
+    def _read_from(self, descriptor: int, span: Span) -> bytes:
+        with naming(self._layout.path(span.file), reading=True):
+            return os.pread(descriptor, span.length, span.offset)
+
+    def _sync(self, files: set[int]) -> None:
+        for file in sorted(files):
+            opener = partial(self._layout.open_to_read, file)
+            with self._open_files.borrow((file, False), opener) as descriptor, naming(self._layout.path(file)):
+                os.fsync(descriptor)
