@@ -1,0 +1,90 @@
+"""The receiving half of a virtual stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+from random import Random
+
+import trio
+
+from magnetite.endpoint import Endpoint
+from magnetite.errors import NetworkError
+
+
+class State(Enum):
+    OPEN = auto()
+    ENDED = auto()  # the other side closed
+    BROKEN = auto()
+
+
+class ReceiveQueue:
+    """Bytes that arrived and were not read, and how the stream ended. The sender's window bounds it.
+
+    An ending is final: what arrives after it is not kept.
+    """
+
+    def __init__(self, remote: Endpoint, rechunk: Random | None) -> None:
+        self._remote = remote
+        self._rechunk = rechunk
+        self._arrived: deque[memoryview] = deque()
+        self._state = State.OPEN
+        self._readers = trio.lowlevel.ParkingLot()
+
+    def append(self, block: memoryview) -> None:
+        if self._state is State.OPEN:
+            self._arrived.append(block)
+            self._readers.unpark_all()
+
+    def end(self) -> None:
+        """There will be no more; what is here can be read, and then the end."""
+        self._finish(State.ENDED)
+
+    def lose(self) -> None:
+        """The connection broke; what is here can be read, and then the error."""
+        self._finish(State.BROKEN)
+
+    def close(self) -> None:
+        """Our own side closed: nobody may read any more; whoever waits is told."""
+        self._arrived.clear()
+        self._state = State.BROKEN
+        self._readers.unpark_all()
+
+    def _finish(self, state: State) -> None:
+        if self._state is State.OPEN:
+            self._state = state
+            self._readers.unpark_all()
+
+    async def take_into(self, buffer: bytearray | memoryview) -> int:
+        """Fill the front of `buffer`: how many bytes, 0 at the end. A cancelled call has taken nothing."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._arrived:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._arrived:
+            if self._state is State.BROKEN:
+                raise NetworkError(f"the connection to {self._remote} broke")
+            if self._state is State.ENDED:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return 0
+            await self._readers.park()
+        with memoryview(buffer) as view:
+            return self._fill(view[: self._most(len(view))])
+
+    def _most(self, length: int) -> int:
+        """How much one call may hand over: a random part of what there is, where chunks are to differ."""
+        if self._rechunk is None or length == 0:
+            return length
+        return self._rechunk.randint(1, min(length, sum(map(len, self._arrived))))
+
+    def _fill(self, view: memoryview) -> int:
+        filled = 0
+        while self._arrived and filled < len(view):
+            block = self._arrived[0]
+            part = block[: len(view) - filled]
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+            if len(part) == len(block):
+                self._arrived.popleft()
+            else:
+                self._arrived[0] = block[len(part) :]
+        return filled
