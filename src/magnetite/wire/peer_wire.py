@@ -1,0 +1,276 @@
+"""Bytes from a peer to messages, with their order and bounds checked. Pure: the caller owns the socket.
+
+    wire = PeerWire()
+    while count := await stream.receive_into(wire.buffer()):
+        for message in wire.received(count):
+            ...
+
+Rules a remote must keep to, or WireError:
+
+- the handshake comes first;
+- what the remote has is told once, before any Have, by BITFIELD, HAVE_ALL or HAVE_NONE. BEP 3 and 6 want this to be the
+  very first message, but libtorrent sends its extension handshake before it, and a peer that opened a magnet link sends
+  it whenever it has the metadata. So any other message may come before;
+- messages of BEP 6 and 10 come only if both sides offered them in the handshake;
+- a message is no longer than its kind may be, and this is known from its first five bytes;
+- a piece is one of the torrent's.
+
+Messages of unknown ids are skipped.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from struct import Struct
+
+from magnetite.errors import LocalProtocolError, WireError
+from magnetite.ids import InfoHash
+from magnetite.wire.handshake import (
+    HANDSHAKE_LENGTH,
+    INFO_HASH_KNOWN,
+    Handshake,
+    check_protocol,
+    decode_handshake,
+    decode_info_hash,
+)
+from magnetite.wire.messages import (
+    FAST_IDS,
+    MAX_BLOCK,
+    MAX_PIECES,
+    AllowedFast,
+    BitfieldMessage,
+    Block,
+    BlockRequest,
+    Cancel,
+    Extended,
+    Have,
+    HaveAll,
+    HaveNone,
+    KeepAlive,
+    Message,
+    Reject,
+    Request,
+    Suggest,
+    check_length,
+    decode,
+)
+
+SMALL_BUFFER = 16 << 10  # a thousand idle peers must stay cheap
+LARGE_BUFFER = 256 << 10  # few, large reads: 757 MB/s, against 470 with a read for each block
+QUIET_READS = 16  # reads without a block or an unfinished message, after which a grown buffer is given back
+
+_LENGTH = Struct(">I")
+_KEEP_ALIVE = KeepAlive()
+
+
+class _Phase(Enum):
+    HANDSHAKE = "its handshake is not complete"
+    OPENING = "it has not told which pieces it has"
+    RUNNING = "it has told"
+
+
+class PeerWire:
+    """The receiving half of one connection, in either direction; what we send needs no state (`messages.encode`).
+
+    There is one buffer. The data of a Block is a VIEW INTO IT, valid only until the next call of `buffer()`: copy it
+    out before. A read that fills the buffer doubles it, up to 256 KiB, and beyond that only for a single message that
+    is longer; quiet connections go back to 16 KiB.
+
+    Once WireError was raised the wire is of no further use, and messages of the same read are lost with it.
+
+    Invariant: _memory[_start:_end] has come and is not parsed; outside of `received` it is part of one message.
+    """
+
+    __slots__ = (
+        "_bitfield_length",
+        "_capacity",
+        "_end",
+        "_extensions",
+        "_fast",
+        "_highest_piece",
+        "_memory",
+        "_phase",
+        "_piece_count",
+        "_piece_limit",
+        "_quiet_reads",
+        "_start",
+        "handshake",
+        "info_hash",
+    )
+
+    def __init__(self, *, extensions: bool = True, fast: bool = True, piece_count: int | None = None) -> None:
+        """`extensions` and `fast` are what our own handshake offers; `piece_count` is None until it is known."""
+        self.info_hash: InfoHash | None = None  # known from byte 48 on, so that a listener can route the connection
+        self.handshake: Handshake | None = None  # known from byte 68 on
+        self._extensions = extensions
+        self._fast = fast
+        self._phase = _Phase.HANDSHAKE
+        self._memory = memoryview(bytearray(SMALL_BUFFER))
+        self._capacity = SMALL_BUFFER  # what the buffer is to be from the next `buffer()` on
+        self._start = 0
+        self._end = 0
+        self._quiet_reads = 0
+        self._piece_count: int | None = None
+        self._piece_limit = MAX_PIECES  # the piece count, once it is known
+        self._highest_piece = -1  # that a message has named
+        self._bitfield_length: int | None = None
+        if piece_count is not None:
+            self.set_piece_count(piece_count)
+
+    @property
+    def fast(self) -> bool:
+        """Whether both sides offered the Fast Extension (BEP 6); False before the handshake."""
+        return self._fast and self.handshake is not None and self.handshake.fast
+
+    @property
+    def extensions(self) -> bool:
+        """Whether both sides offered the Extension Protocol (BEP 10); False before the handshake."""
+        return self._extensions and self.handshake is not None and self.handshake.extensions
+
+    def set_piece_count(self, count: int) -> None:
+        """The metadata is here: from now on pieces and bitfields are checked against it.
+
+        Messages already handed out are checked too: WireError if one named a piece beyond `count`, or was a bitfield of
+        another length. They are not handed out again: whoever had no piece count keeps the bits until now.
+        """
+        if not 0 < count <= MAX_PIECES or self._piece_count not in (None, count):
+            raise LocalProtocolError(f"piece count {count}, after {self._piece_count}")
+        self._piece_count = self._piece_limit = count
+        if self._bitfield_length is not None:
+            self._check_bitfield_length(self._bitfield_length)
+        if self._highest_piece >= count:
+            raise WireError(f"piece {self._highest_piece} of {count}")
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    def buffer(self) -> memoryview:
+        """Where to receive into: never empty. Ends the life of every Block's data handed out before."""
+        resized = len(self._memory) != self._capacity
+        if resized or self._start:
+            unparsed = self._memory[self._start : self._end]
+            if resized:
+                self._memory = memoryview(bytearray(self._capacity))
+            self._memory[: len(unparsed)] = unparsed
+            self._start, self._end = 0, len(unparsed)
+        return self._memory[self._end :]
+
+    def received(self, count: int) -> list[Message]:
+        """The messages that `count` more bytes, now at the front of `buffer()`, complete. Raises WireError.
+
+        The handshake is not among them: `info_hash` and `handshake` are set, and what follows it comes out as usual.
+        """
+        if not 0 <= count <= len(self._memory) - self._end:
+            raise LocalProtocolError(f"{count} bytes cannot have been received")
+        self._end += count
+        if self._phase is _Phase.HANDSHAKE and not self._parse_handshake():
+            return []
+        messages: list[Message] = []
+        unfinished = self._parse_messages(messages)
+        self._choose_capacity(unfinished, any(type(message) is Block for message in messages))
+        return messages
+
+    def _parse_handshake(self) -> bool:
+        """Whether the handshake is complete."""
+        head = self._memory[: min(self._end, HANDSHAKE_LENGTH)]
+        check_protocol(head)
+        if self.info_hash is None and len(head) >= INFO_HASH_KNOWN:
+            self.info_hash = decode_info_hash(head)
+        if len(head) < HANDSHAKE_LENGTH:
+            return False
+        self.handshake = decode_handshake(head)
+        self._start = HANDSHAKE_LENGTH
+        self._phase = _Phase.OPENING
+        return True
+
+    def _parse_messages(self, messages: list[Message]) -> int:
+        """Add every complete message; the size in bytes of the incomplete one, 0 where its kind is not known yet."""
+        memory, at, end = self._memory, self._start, self._end
+        unfinished = 0
+        while end - at >= 4:
+            (length,) = _LENGTH.unpack_from(memory, at)
+            body = at + 4
+            if length == 0:
+                messages.append(_KEEP_ALIVE)
+            elif body == end:
+                break
+            else:
+                message_id = memory[body]
+                self._check_header(message_id, length - 1)
+                if body + length > end:
+                    unfinished = 4 + length
+                    break
+                message = decode(message_id, memory[body + 1 : body + length])
+                if message is not None:
+                    self._check(message)
+                    messages.append(message)
+            at = body + length
+        self._start = at
+        return unfinished
+
+    def _choose_capacity(self, unfinished: int, blocks: bool) -> None:
+        """Grow when a read filled the buffer; shrink when there has been nothing to hold for a while."""
+        if self._end == len(self._memory):
+            self._capacity = min(2 * len(self._memory), max(LARGE_BUFFER, unfinished))
+        if blocks or self._start != self._end:
+            self._quiet_reads = 0
+            return
+        self._quiet_reads += 1
+        if self._quiet_reads >= QUIET_READS:
+            self._capacity = SMALL_BUFFER
+
+    # -- the rules ---------------------------------------------------------------------------------------------------
+
+    def _check_header(self, message_id: int, length: int) -> None:
+        """What can be said of a message before its payload of `length` bytes has come."""
+        check_length(message_id, length)
+        if message_id == BitfieldMessage.ID:
+            self._check_bitfield_length(length)
+        elif message_id in FAST_IDS and not self.fast:
+            raise WireError(f"message {message_id} without the Fast Extension")
+        elif message_id == Extended.ID and not self.extensions:
+            raise WireError("extended message without the Extension Protocol")
+
+    def _check_bitfield_length(self, length: int) -> None:
+        if self._piece_count is not None and length != (self._piece_count + 7) // 8:
+            raise WireError(f"bitfield of {length} bytes for {self._piece_count} pieces")
+
+    def _check(self, message: Message) -> None:
+        match message:
+            case Block(piece) | Suggest(piece) | AllowedFast(piece):
+                self._check_piece(piece)
+            case Request(block) | Cancel(block) | Reject(block):
+                self._check_piece(block.piece)
+                _check_request(block)
+            case Have(piece):
+                self._check_piece(piece)
+                self._phase = _Phase.RUNNING
+            case BitfieldMessage() | HaveAll() | HaveNone():
+                self._check_opening(message)
+
+    def _check_piece(self, piece: int) -> None:
+        if piece >= self._piece_limit:
+            raise WireError(f"piece {piece} of {self._piece_limit}")
+        if piece > self._highest_piece:
+            self._highest_piece = piece
+
+    def _check_opening(self, message: BitfieldMessage | HaveAll | HaveNone) -> None:
+        if self._phase is not _Phase.OPENING:
+            raise WireError(f"{type(message).__name__} after it was told which pieces there are")
+        self._phase = _Phase.RUNNING
+        if isinstance(message, BitfieldMessage):
+            self._bitfield_length = len(message.bits)
+            self._check_piece(_highest_bit(message.bits))
+
+
+def _check_request(block: BlockRequest) -> None:
+    if not 0 < block.length <= MAX_BLOCK:
+        raise WireError(f"a block of {block.length} bytes")
+
+
+def _highest_bit(bits: bytes) -> int:
+    """The last piece in a bitfield, -1 if it is empty."""
+    used = bits.rstrip(b"\0")
+    if not used:
+        return -1
+    trailing_zeros = (used[-1] & -used[-1]).bit_length() - 1
+    return 8 * len(used) - 1 - trailing_zeros
