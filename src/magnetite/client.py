@@ -1,0 +1,355 @@
+"""A BitTorrent client: the one place where the DHT, swarms, storage and the network meet."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import TypeAlias
+
+import trio
+
+from magnetite.background import background
+from magnetite.dht.node import DEFAULT_ROUTERS, QUERY_RATE, DhtNode, open_node
+from magnetite.dht.schedule import ANNOUNCE_INTERVAL, search_delays
+from magnetite.download import Download
+from magnetite.endpoint import Endpoint
+from magnetite.errors import MagnetiteError, NetworkError, RemoteProtocolError
+from magnetite.events import DownloadFailed, Source
+from magnetite.hub import EventHub, Observer
+from magnetite.ids import InfoHash
+from magnetite.net.base import ByteStream, Listener, Network
+from magnetite.net.real import RealNetwork
+from magnetite.storage.base import Storage
+from magnetite.storage.files import open_storage
+from magnetite.storage.resume import ResumeData, load_resume, save_resume
+from magnetite.swarm.connection import welcome
+from magnetite.swarm.doorkeeper import Doorkeeper
+from magnetite.swarm.keeper import forget
+from magnetite.swarm.pacer import Pacer
+from magnetite.swarm.places import Places
+from magnetite.swarm.swarm import OpenStorage, Site, Swarm
+from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
+from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
+from magnetite.torrent.selection import FileSelection
+from magnetite.wire.handshake import Handshake, new_peer_id
+
+log = logging.getLogger(__name__)
+
+ANYWHERE = "0.0.0.0"
+PORTS = (*range(6881, 6890), 0)  # tried in turn where the user named none
+DIAL_RATE = 30.0  # connections/s; routers at home choke on more
+
+Address: TypeAlias = tuple[str, int]
+"""A host, by name or address, and a port."""
+
+Torrent: TypeAlias = str | MagnetLink | Metainfo
+"""What can be opened: a magnet link or bare info-hash as text, or what was parsed of one, or of a torrent."""
+
+
+@asynccontextmanager
+async def open_client(
+    *,
+    port: int | None = None,
+    bind: str = ANYWHERE,
+    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
+    dht: bool = True,
+    state: str | Path | None = None,
+    observe: Observer | None = None,
+    places: Places | None = None,
+    dial_rate: float = DIAL_RATE,
+    query_rate: float = QUERY_RATE,
+    network: Network | None = None,
+    rng: random.Random | None = None,
+) -> AsyncIterator[Client]:
+    """A client that listens on `port` (TCP for peers, UDP for the DHT) of the address `bind`.
+
+    Without `port` the first free one of 6881 to 6889, or any. `state` is a folder for what outlives the client: the
+    DHT's contacts, and resume data; without it nothing does. `observe` is called with every event, and must not raise.
+    Leaving the block stops all downloads, saves their state, and leaves no task, thread or socket behind.
+
+    Raises NetworkError if it cannot listen.
+    """
+    network = network or RealNetwork()
+    rng = rng or random.SystemRandom()
+    hub = EventHub(*([observe] if observe else []))
+    folder = Path(state) if state is not None else None
+    async with AsyncExitStack() as stack:
+        listener = await _listen(network, bind, port)
+        stack.push_async_callback(listener.aclose)
+        node = None
+        if dht:
+            opening = open_node(
+                network,
+                listener.local,
+                rng=rng,
+                emit=hub.emit,
+                bootstrap=bootstrap,
+                state_path=folder / "dht.state" if folder else None,
+                query_rate=query_rate,
+            )
+            node = await stack.enter_async_context(opening)
+        site = Site(
+            network=network,
+            peer_id=new_peer_id(rng),
+            scope=listener.local.scope,
+            local_ip=None if bind == ANYWHERE else bind,
+            listen_port=listener.local.port,
+            dht_port=node.local.port if node else None,
+            places=places or Places(),
+            pacer=Pacer(dial_rate, burst=int(dial_rate)),
+            rng=rng,
+            emit=hub.emit,
+        )
+        client = Client(site, node, hub, folder)
+        async with background() as nursery:
+            nursery.start_soon(client._accept_forever, listener)
+            nursery.start_soon(client._run_forever)
+            yield client
+
+
+@asynccontextmanager
+async def open_dht_node(
+    *,
+    port: int = 6881,
+    bind: str = ANYWHERE,
+    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
+    state: str | Path | None = None,
+    observe: Observer | None = None,
+    network: Network | None = None,
+    rng: random.Random | None = None,
+) -> AsyncIterator[DhtNode]:
+    """A DHT node by itself, for those who want no torrents; `state` is the file it remembers itself in.
+
+    Raises NetworkError if it cannot be bound.
+    """
+    hub = EventHub(*([observe] if observe else []))
+    async with open_node(
+        network or RealNetwork(),
+        Endpoint(bind, port),
+        rng=rng or random.SystemRandom(),
+        emit=hub.emit,
+        bootstrap=bootstrap,
+        state_path=Path(state) if state is not None else None,
+    ) as node:
+        yield node
+
+
+async def fetch_metadata(
+    torrent: str | MagnetLink,
+    *,
+    port: int | None = None,
+    bind: str = ANYWHERE,
+    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
+    state: str | Path | None = None,
+    observe: Observer | None = None,
+) -> Metainfo:
+    """The metadata behind a magnet link, and nothing else. Never times out by itself; see `open_client`.
+
+    Raises InvalidMagnet, UnsupportedTorrent, InvalidMetainfo, PrivateTorrent or NetworkError.
+    """
+    async with open_client(port=port, bind=bind, bootstrap=bootstrap, state=state, observe=observe) as client:
+        return await client.fetch_metadata(torrent)
+
+
+class Client:
+    """Any number of torrents behind one port and one DHT node. Made by `open_client`."""
+
+    def __init__(self, site: Site, node: DhtNode | None, events: EventHub, state: Path | None) -> None:
+        self.node = node
+        self.events = events
+        self.downloads: dict[InfoHash, Download] = {}
+        self._site = site
+        self._state = state
+        self._swarms: dict[InfoHash, Swarm] = {}
+        self._doorkeeper = Doorkeeper()
+        self._begin, self._begun = trio.open_memory_channel[Callable[[], Awaitable[None]]](inf)
+
+    @property
+    def port(self) -> int:
+        """Where peers reach us."""
+        assert self._site.listen_port is not None
+        return self._site.listen_port
+
+    async def add(
+        self,
+        torrent: Torrent,
+        *,
+        into: str | Path = ".",
+        files: FileSelection | None = None,
+        peers: Iterable[Address] = (),
+        storage: OpenStorage | None = None,
+    ) -> Download:
+        """Begin to download, or to share what is in the folder `into` already. Files that `files` leaves out stay out.
+
+        `peers` are hosts and ports to dial besides those the DHT names. Adding what is there already gives the same
+        Download, with the new peers.
+
+        Raises InvalidMagnet, UnsupportedTorrent, PrivateTorrent, or StorageError (unreadable resume data).
+        """
+        link, metainfo = _understand(torrent)
+        named = (*link.peers, *peers)
+        if link.info_hash in self.downloads:
+            self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
+            return self.downloads[link.info_hash]
+        resume = await self._load_resume(link.info_hash)
+        if metainfo is None and resume is not None:
+            metainfo = decode_info(resume.info, link.info_hash)
+        swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
+        download = self.downloads[link.info_hash] = Download(swarm, link.name)
+        running = partial(
+            swarm.run,
+            storage or partial(_open_files, Path(into)),
+            metainfo=metainfo,
+            selection=files or FileSelection(link.files),
+            resume=resume,
+            remember=self._save_resume if self._state else forget,
+        )
+        self._begin.send_nowait(partial(self._run_download, download, swarm, running, named))
+        return download
+
+    async def fetch_metadata(self, torrent: str | MagnetLink, peers: Iterable[Address] = ()) -> Metainfo:
+        """The metadata behind a link; never gives up by itself. Raises InvalidMagnet, InvalidMetainfo, PrivateTorrent.
+
+        We do not announce ourselves for it: there is nothing we could give.
+        """
+        link, _ = _understand(torrent)
+        if link.info_hash in self.downloads:
+            return await self.downloads[link.info_hash].metadata()
+        swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._resolve_peers, swarm, (*link.peers, *peers))
+                nursery.start_soon(partial(self._discover, swarm, announce=False))
+                metainfo = await swarm.fetch_metadata()
+                nursery.cancel_scope.cancel()
+        except* MagnetiteError as group:
+            failure = _first(group)
+        else:
+            return metainfo
+        finally:
+            del self._swarms[link.info_hash]
+        raise failure
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    async def _run_forever(self) -> None:
+        """Downloads live here, not in the task that added them."""
+        async with trio.open_nursery() as nursery:
+            async for begin in self._begun:
+                nursery.start_soon(begin)
+
+    async def _run_download(
+        self, download: Download, swarm: Swarm, running: Callable[[], Awaitable[None]], peers: Iterable[Address]
+    ) -> None:
+        try:
+            with download.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._resolve_peers, swarm, peers)
+                    nursery.start_soon(partial(self._discover, swarm, announce=True))
+                    await running()
+        except* MagnetiteError as group:
+            download.error = error = _first(group)
+            self.events.emit(DownloadFailed(trio.current_time(), download.info_hash, error.reason, str(error)))
+        finally:
+            del self._swarms[download.info_hash], self.downloads[download.info_hash]
+            download.ended.set()
+
+    async def _discover(self, swarm: Swarm, *, announce: bool) -> None:
+        """Search the DHT, at first often, then whenever we announce ourselves."""
+        if self.node is None:
+            return
+        swarm.exchange.on_dht_node = self.node.add_contact_hint
+        delays = search_delays()
+        while True:
+            async with self.node.get_peers(swarm.info_hash) as search:
+                async for endpoint in search:
+                    swarm.add(endpoint, Source.DHT)
+                if announce:
+                    await search.announce(self.port)
+            await trio.sleep(ANNOUNCE_INTERVAL if swarm.exchange.peers else next(delays))
+
+    async def _resolve_peers(self, swarm: Swarm, peers: Iterable[Address]) -> None:
+        """Peers that the link or the user named, by name or address."""
+        for host, port in peers:
+            try:
+                endpoints = await self._site.network.resolve(host, port)
+            except NetworkError as error:
+                log.warning("peer %s:%d: %s", host, port, error)
+                continue
+            for endpoint in endpoints:
+                swarm.add(endpoint, Source.USER)
+
+    async def _accept_forever(self, listener: Listener) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                stream = await listener.accept()
+                if self._doorkeeper.admit(stream.remote.ip):
+                    nursery.start_soon(self._serve, stream)
+                else:
+                    await stream.aclose()
+
+    async def _serve(self, stream: ByteStream) -> None:
+        """Somebody dialled us: let it say which torrent it wants, and hand it to that swarm."""
+        try:
+            connection = await welcome(stream, self._answer)
+        except (NetworkError, RemoteProtocolError) as error:
+            log.debug("turned %s away: %s", stream.remote, error)
+            return
+        finally:
+            self._doorkeeper.release(stream.remote.ip)
+        await self._swarms[connection.handshake.info_hash].serve(connection, Source.INCOMING)
+
+    def _answer(self, info_hash: InfoHash) -> Handshake | None:
+        swarm = self._swarms.get(info_hash)
+        return swarm.handshake if swarm else None
+
+    # -- what outlives us --------------------------------------------------------------------------------------------
+
+    async def _load_resume(self, info_hash: InfoHash) -> ResumeData | None:
+        if self._state is None:
+            return None
+        return await trio.to_thread.run_sync(load_resume, self._resume_path(info_hash))
+
+    async def _save_resume(self, resume: ResumeData) -> None:
+        await trio.to_thread.run_sync(save_resume, self._resume_path(resume.info_hash), resume)
+
+    def _resume_path(self, info_hash: InfoHash) -> Path:
+        assert self._state is not None
+        return self._state / "resume" / f"{info_hash}.resume"
+
+
+async def _listen(network: Network, ip: str, port: int | None) -> Listener:
+    """The first port of PORTS that is free, or the one that was asked for."""
+    for candidate in PORTS if port is None else (port,):
+        try:
+            return await network.listen(Endpoint(ip, candidate))
+        except NetworkError as error:
+            failure = error
+    raise failure
+
+
+def _open_files(folder: Path, metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:
+    return open_storage(metainfo, folder, wanted)
+
+
+def _understand(torrent: Torrent) -> tuple[MagnetLink, Metainfo | None]:
+    match torrent:
+        case Metainfo():
+            refuse_private(torrent)
+            return MagnetLink(torrent.info_hash, torrent.name), torrent
+        case MagnetLink():
+            return torrent, None
+    if ":" in torrent:
+        return parse_magnet(torrent), None
+    return MagnetLink(parse_info_hash(torrent)), None
+
+
+def _first(group: ExceptionGroup[MagnetiteError]) -> MagnetiteError:
+    """One failure ends a download; others in the group are of tasks that met the same."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error

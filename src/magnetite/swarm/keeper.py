@@ -1,0 +1,72 @@
+"""Keeps what was verified safe from a crash: flushes the storage, then the resume data that claims it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import trio
+
+from magnetite.storage.base import Storage
+from magnetite.storage.resume import ResumeData
+from magnetite.swarm.exchange import Exchange
+from magnetite.torrent.metainfo import Metainfo
+
+FLUSH_EVERY = 30.0  # seconds between flushes while pieces come in,
+FLUSH_BYTES = 16 << 20  # or this many verified bytes, whichever is first
+
+Remember: TypeAlias = Callable[[ResumeData], Awaitable[None]]
+
+
+async def forget(resume: ResumeData) -> None:
+    """Nothing is to survive the process: simulations, and clients without a state folder."""
+
+
+class Keeper:
+    """What is in resume data was synced before. `earlier` are the bytes moved in runs before this one."""
+
+    def __init__(
+        self, storage: Storage, metainfo: Metainfo, exchange: Exchange, remember: Remember, earlier: ResumeData | None
+    ) -> None:
+        self._storage = storage
+        self._metainfo = metainfo
+        self._exchange = exchange
+        self._remember = remember
+        self._earlier = (earlier.downloaded, earlier.uploaded) if earlier else (0, 0)
+        self._unsafe = 0  # bytes verified since the last flush
+        self._grown = trio.lowlevel.ParkingLot()
+
+    def on_verified(self, length: int) -> None:
+        self._unsafe += length
+        self._grown.unpark_all()
+
+    async def until_complete(self) -> None:
+        """Returns when every wanted piece is verified."""
+        while not self._exchange.is_seeding:
+            await self._grown.park()
+
+    async def watch(self) -> None:
+        """Flush again and again; for ever."""
+        while True:
+            with trio.move_on_after(FLUSH_EVERY):
+                while self._unsafe < FLUSH_BYTES:
+                    await self._grown.park()
+            if self._unsafe:
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Everything verified until now is safe when this returns. Raises StorageError."""
+        verified = self._exchange.have  # before the flush: what comes meanwhile is not claimed
+        self._unsafe = 0
+        await self._storage.flush()
+        downloaded, uploaded = self._exchange.totals
+        await self._remember(
+            ResumeData(
+                self._metainfo.info_hash,
+                self._metainfo.info,
+                verified,
+                await self._storage.stats(),
+                self._earlier[0] + downloaded,
+                self._earlier[1] + uploaded,
+            )
+        )

@@ -1,0 +1,88 @@
+"""What is still to be sent to one peer: messages first, then the blocks it asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from magnetite.wire.messages import BlockRequest, Message, encode
+
+MOST_MESSAGE_BYTES = 1 << 20  # waiting for a peer that does not read; our metadata replies are 16 KiB each
+BATCH_BYTES = 256 << 10  # of blocks read and sent together
+
+
+def _asleep() -> None:
+    """Nobody waits for this outbox yet."""
+
+
+class Outbox:
+    """Two queues with one reader: encoded messages in order, and block requests that a choke or cancel takes back.
+
+    `wake` is called whenever something is put in; the connection's write loop sets it.
+    """
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] = _asleep
+        self._messages: list[bytes] = []
+        self._message_bytes = 0
+        self._uploads: dict[BlockRequest, None] = {}
+
+    @property
+    def is_flooded(self) -> bool:
+        """The peer makes us answer faster than it reads the answers."""
+        return self._message_bytes > MOST_MESSAGE_BYTES
+
+    @property
+    def queued_blocks(self) -> int:
+        return len(self._uploads)
+
+    def put(self, *messages: Message) -> None:
+        for message in messages:
+            self.put_bytes(encode(message))
+
+    def put_bytes(self, data: bytes) -> None:
+        self._messages.append(data)
+        self._message_bytes += len(data)
+        self.wake()
+
+    def put_block(self, request: BlockRequest) -> None:
+        self._uploads[request] = None
+        self.wake()
+
+    def cancel(self, request: BlockRequest) -> bool:
+        """Whether the block was still waiting."""
+        return self._uploads.pop(request, request) is None
+
+    def drop_blocks(self) -> list[BlockRequest]:
+        """Take back every block that is still waiting."""
+        dropped = list(self._uploads)
+        self._uploads.clear()
+        return dropped
+
+    def take_messages(self) -> list[bytes]:
+        messages, self._messages, self._message_bytes = self._messages, [], 0
+        return messages
+
+    def take_blocks(self) -> list[BlockRequest]:
+        """The next requests to serve, BATCH_BYTES of them or a single longer one."""
+        taken: list[BlockRequest] = []
+        left = BATCH_BYTES
+        for request in self._uploads:
+            left -= request.length
+            if left < 0 and taken:
+                break
+            taken.append(request)
+        for request in taken:
+            del self._uploads[request]
+        return taken
+
+
+def contiguous(requests: list[BlockRequest]) -> Iterator[list[BlockRequest]]:
+    """Requests in order, cut where one does not begin where the one before it ended."""
+    run: list[BlockRequest] = []
+    for request in requests:
+        if run and (request.piece != run[-1].piece or request.begin != run[-1].begin + run[-1].length):
+            yield run
+            run = []
+        run.append(request)
+    if run:
+        yield run

@@ -1,0 +1,275 @@
+"""One connected peer: what each side has, wants and allows, and what its messages lead to. Pure.
+
+A message is decided upon at once; what is to be sent goes to the outbox, what concerns other peers to the Exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from magnetite.endpoint import Endpoint
+from magnetite.errors import Reason, WireError
+from magnetite.events import Source
+from magnetite.ids import PeerId
+from magnetite.swarm.outbox import Outbox
+from magnetite.swarm.pipeline import Pipeline
+from magnetite.swarm.rate import RateMeter
+from magnetite.torrent import pieces
+from magnetite.wire.extensions import (
+    HANDSHAKE_ID,
+    UT_METADATA,
+    ExtensionHandshake,
+    MetadataData,
+    MetadataReject,
+    MetadataRequest,
+    decode_extension_handshake,
+    decode_metadata,
+    encode_metadata,
+)
+from magnetite.wire.handshake import client_name
+from magnetite.wire.messages import (
+    AllowedFast,
+    BitfieldMessage,
+    Block,
+    BlockRequest,
+    Cancel,
+    Choke,
+    Extended,
+    Have,
+    HaveAll,
+    Interested,
+    Message,
+    NotInterested,
+    Port,
+    Reject,
+    Request,
+    Unchoke,
+    encode_requests,
+)
+from magnetite.wire.peer_wire import PeerWire
+
+if TYPE_CHECKING:
+    from magnetite.swarm.exchange import Exchange
+
+OUR_UT_METADATA = 1  # the id we give the extension; ours to choose (BEP 10)
+OUR_REQQ = 2000  # requests we keep for a peer
+MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
+METADATA_TRIES = 3  # times a peer may ask for the same metadata block
+
+
+def _nobody(reason: Reason) -> None:
+    """No connection runs yet."""
+
+
+class Peer:
+    """Both ends' state of one connection (BEP 3): each side begins choked and not interested.
+
+    `pieces` is a mask, piece 0 the lowest bit; it is kept from the start, also while the metadata is still unknown.
+    """
+
+    def __init__(self, endpoint: Endpoint, source: Source, peer_id: PeerId, wire: PeerWire, now: float) -> None:
+        self.endpoint = endpoint
+        self.source = source
+        self.peer_id = peer_id
+        self.client = client_name(peer_id)
+        self.wire = wire
+        self.outbox = Outbox()
+        self.hang_up: Callable[[Reason], None] = _nobody
+        self.closing: tuple[Reason, str] | None = None
+        self.pieces = 0
+        self.has_all = False
+        self.am_choking = True
+        self.am_interested = False
+        self.peer_choking = True
+        self.peer_interested = False
+        self.is_optimistic = False
+        self.unchoked_at = -1e9
+        self.allowed_fast = 0  # mask of pieces we may ask for while choked (BEP 6)
+        self._granted_fast = 0  # mask of those it may ask us for,
+        self._granted_bytes = 0  # until it has had as many bytes as they have
+        self.pipeline = Pipeline(now)
+        self.downloaded = RateMeter()
+        self.uploaded = RateMeter()
+        self.useful_at = now  # when either side last wanted something
+        self._extensions = ExtensionHandshake()
+        self._refusals = 0
+        self._metadata_served: dict[int, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.endpoint} {self.client}>"
+
+    def close(self, reason: Reason, detail: str = "") -> None:
+        """End the connection as soon as its loops run again; the first reason stands."""
+        if self.closing is None:
+            self.closing = (reason, detail)
+            self.hang_up(reason)
+
+    # -- what we say -------------------------------------------------------------------------------------------------
+
+    def introduce(self, ours: ExtensionHandshake) -> None:
+        if self.wire.extensions:
+            self.outbox.put(Extended(HANDSHAKE_ID, ours.encode()))
+
+    def show_interest(self, interested: bool) -> None:
+        if interested != self.am_interested:
+            self.am_interested = interested
+            self.outbox.put(Interested() if interested else NotInterested())
+
+    def choke(self) -> None:
+        """Stop serving it. What it still waits for is rejected, or known to be dropped where it has no BEP 6."""
+        if self.am_choking:
+            return
+        self.am_choking = True
+        self.outbox.put(Choke())
+        dropped = self.outbox.drop_blocks()
+        if self.wire.fast:
+            self.outbox.put(*(Reject(request) for request in dropped))
+
+    def unchoke(self, now: float) -> None:
+        if self.am_choking:
+            self.am_choking = False
+            self.unchoked_at = now
+            self.outbox.put(Unchoke())
+
+    def grant_fast(self, piece: int, length: int) -> None:
+        self._granted_fast |= 1 << piece
+        self._granted_bytes += length
+        self.outbox.put(AllowedFast(piece))
+
+    def ask(self, requests: list[BlockRequest]) -> None:
+        if requests:
+            self.outbox.put_bytes(encode_requests(requests))
+
+    def cancel(self, request: BlockRequest) -> None:
+        self.outbox.put(Cancel(request))
+
+    def ask_metadata(self, block: int) -> None:
+        self._send_metadata(MetadataRequest(block))
+
+    # -- what it says ------------------------------------------------------------------------------------------------
+
+    def receive(self, message: Message, exchange: Exchange, now: float) -> None:
+        """Act on one message. Raises RemoteProtocolError where it breaks a rule."""
+        match message:
+            case Block():
+                self._on_block(message, exchange, now)
+            case Request(block):
+                self._on_request(block, exchange)
+            case Have(piece):
+                self._gain(1 << piece, exchange, now)
+            case BitfieldMessage(bits):
+                self._gain(pieces.from_wire(bits), exchange, now)
+            case HaveAll():
+                self.has_all = True
+                self._gain(exchange.all_pieces, exchange, now)
+            case Choke():
+                self._on_choke(exchange)
+            case Unchoke():
+                self._on_unchoke(exchange, now)
+            case Interested():
+                self.peer_interested = True
+                exchange.on_interested(self, now)
+            case NotInterested():
+                self.peer_interested = False
+            case Cancel(block):
+                self._on_cancel(block)
+            case Reject(block):
+                exchange.on_reject(self, block, now)
+            case AllowedFast(piece):
+                self.allowed_fast |= 1 << piece
+                exchange.fill(self, now)
+            case Extended(id=number, payload=payload):
+                self._on_extended(number, payload, exchange, now)
+            case Port(port):
+                exchange.on_dht_node(Endpoint(self.endpoint.ip, port))
+            case _:
+                pass  # keep-alive, HAVE_NONE, a suggestion: nothing follows from it
+
+    def _gain(self, mask: int, exchange: Exchange, now: float) -> None:
+        """The peer has the pieces of `mask`, some of which it may have told before."""
+        new = mask & ~self.pieces
+        self.pieces |= new
+        exchange.on_pieces(self, new, now)
+
+    def _on_choke(self, exchange: Exchange) -> None:
+        self.peer_choking = True
+        if not self.wire.fast:  # with BEP 6 every request dropped is rejected by name
+            exchange.on_choked(self)
+
+    def _on_unchoke(self, exchange: Exchange, now: float) -> None:
+        self.peer_choking = False
+        exchange.on_unchoked(self, now)
+
+    def _on_block(self, block: Block, exchange: Exchange, now: float) -> None:
+        self.downloaded.add(len(block.data), now)
+        self.pipeline.on_blocks(1, now)
+        self.useful_at = now
+        exchange.on_block(self, block, now)
+
+    def _on_request(self, request: BlockRequest, exchange: Exchange) -> None:
+        if not exchange.can_serve(request) or (self.am_choking and not self._spend_grant(request)):
+            self._refuse(request)
+        elif self.outbox.queued_blocks >= OUR_REQQ:
+            raise WireError(f"more than {OUR_REQQ} requests", Reason.TOO_MANY_REQUESTS)
+        else:
+            self._refusals = 0
+            self.outbox.put_block(request)
+
+    def _spend_grant(self, request: BlockRequest) -> bool:
+        if not self._granted_fast >> request.piece & 1 or request.length > self._granted_bytes:
+            return False
+        self._granted_bytes -= request.length
+        return True
+
+    def _refuse(self, request: BlockRequest) -> None:
+        self._refusals += 1
+        if self._refusals > MOST_REFUSALS:
+            raise WireError("goes on asking for what it is refused", Reason.TOO_MANY_REQUESTS)
+        if self.wire.fast:
+            self.outbox.put(Reject(request))
+
+    def _on_cancel(self, request: BlockRequest) -> None:
+        if self.outbox.cancel(request) and self.wire.fast:
+            self.outbox.put(Reject(request))  # BEP 6: every request is answered, a cancelled one too
+
+    # -- extensions --------------------------------------------------------------------------------------------------
+
+    def _on_extended(self, number: int, payload: bytes, exchange: Exchange, now: float) -> None:
+        if number == HANDSHAKE_ID:
+            self._on_extension_handshake(payload, exchange, now)
+        elif number == OUR_UT_METADATA:
+            self._on_metadata(payload, exchange, now)
+
+    def _on_extension_handshake(self, payload: bytes, exchange: Exchange, now: float) -> None:
+        self._extensions = self._extensions.updated(decode_extension_handshake(payload))
+        if self._extensions.reqq is not None:
+            self.pipeline.limit(self._extensions.reqq)
+        if self._extensions.v:
+            self.client = self._extensions.v
+        size = self._extensions.metadata_size
+        if size is not None and self._extensions.id_of(UT_METADATA) is not None:
+            exchange.on_metadata_claim(self, size, now)
+
+    def _on_metadata(self, payload: bytes, exchange: Exchange, now: float) -> None:
+        match decode_metadata(payload):
+            case MetadataRequest(piece):
+                self._serve_metadata(piece, exchange)
+            case MetadataData(piece, total_size, data):
+                exchange.on_metadata_block(self, piece, total_size, data, now)
+            case MetadataReject(piece):
+                exchange.on_metadata_reject(self, piece, now)
+
+    def _serve_metadata(self, piece: int, exchange: Exchange) -> None:
+        data = exchange.metadata_block(piece)
+        tries = self._metadata_served.get(piece, 0)
+        if data is None or tries >= METADATA_TRIES:
+            self._send_metadata(MetadataReject(piece))
+        else:
+            self._metadata_served[piece] = tries + 1
+            self._send_metadata(MetadataData(piece, exchange.metadata_length, data))
+
+    def _send_metadata(self, message: MetadataRequest | MetadataData | MetadataReject) -> None:
+        number = self._extensions.id_of(UT_METADATA)
+        if number is not None:
+            self.outbox.put(Extended(number, encode_metadata(message)))

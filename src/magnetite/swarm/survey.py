@@ -1,0 +1,44 @@
+"""What a torrent has on disk already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+
+from magnetite.storage.base import Storage
+from magnetite.storage.resume import ResumeData, trusted_pieces
+from magnetite.torrent import pieces
+from magnetite.torrent.metainfo import Metainfo
+from magnetite.torrent.piece_map import PieceMap
+
+AT_ONCE = 4  # pieces being hashed; storage has two threads
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Masks of pieces: those that are right, and those that had to be hashed to know."""
+
+    have: int
+    checked: int
+
+
+async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None) -> Findings:
+    """Trust what resume data vouches for, hash what else may be there. Raises StorageError, in a group."""
+    stats = await storage.stats()
+    have = trusted_pieces(resume, metainfo, stats) if resume else 0
+    storage.trust(have)
+    absent = [file for file, stat in enumerate(stats) if stat is None and not metainfo.files[file].is_padding]
+    doubtful = pieces.everything(metainfo.piece_count) & ~have & ~PieceMap(metainfo).pieces_of(absent)
+    unchecked = pieces.indices(doubtful)
+
+    async def check_some() -> None:
+        nonlocal have
+        for piece in unchecked:
+            if await storage.verify(piece):
+                have |= 1 << piece
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(check_some)
+    return Findings(have, doubtful)

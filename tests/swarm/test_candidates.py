@@ -1,0 +1,172 @@
+from math import inf
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from magnetite.endpoint import Endpoint, Scope
+from magnetite.events import Source
+from magnetite.swarm import candidates
+from magnetite.swarm.candidates import MOST_FAILURES, RETRY_AFTER, CandidatePool
+
+A, B, C, D = (Endpoint(f"93.184.216.{host}", 6881) for host in range(1, 5))
+A2 = Endpoint(A.ip, 6882)
+HOME = Endpoint("192.168.1.7", 6881)
+ENDPOINTS = st.sampled_from([A, A2, B, C, D, HOME])
+
+
+class Promised(RuleBasedStateMachine):
+    """The invariant of the pool's docstring, with room for three and six endpoints that keep coming up."""
+
+    CAPACITY = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(candidates, "CAPACITY", self.CAPACITY)
+        self.pool = CandidatePool(Scope.GLOBAL)
+        self.now = 0.0
+        self.handed_out: dict[Endpoint, float] = {}
+        self.busy: set[Endpoint] = set()
+        self.banned: set[str] = set()
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    @rule(endpoint=ENDPOINTS, source=st.sampled_from([Source.DHT, Source.USER]))
+    def name(self, endpoint: Endpoint, source: Source) -> None:
+        if self.pool.add(endpoint, source, self.now):
+            assert endpoint.ip not in self.banned
+            assert source is Source.USER or endpoint is not HOME
+            assert self.pool.source(endpoint) is source
+
+    @rule()
+    def hand_out(self) -> None:
+        endpoint = self.pool.next(self.now)
+        if endpoint is None:
+            assert self.pool.next_due() > self.now
+        else:
+            assert endpoint not in self.busy
+            assert endpoint.ip not in self.banned
+            assert self.now - self.handed_out.get(endpoint, -inf) >= RETRY_AFTER
+            self.handed_out[endpoint] = self.now
+            self.busy.add(endpoint)
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data(), worked=st.booleans())
+    def end(self, data, worked: bool) -> None:
+        endpoint = data.draw(st.sampled_from(sorted(self.busy)))
+        self.busy.discard(endpoint)
+        (self.pool.released if worked else self.pool.failed)(endpoint, self.now)
+
+    @rule(endpoint=st.sampled_from([A, B]))
+    def ban(self, endpoint: Endpoint) -> None:
+        self.pool.ban(endpoint.ip)
+        self.banned.add(endpoint.ip)
+        assert self.pool.is_banned(endpoint.ip)
+
+    @rule(seconds=st.sampled_from([1.0, 29.0, 60.0, 500.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def it_remembers_no_more_than_it_should(self) -> None:
+        assert len(self.pool) <= self.CAPACITY
+        assert len(self.pool._queue) <= 2 * self.CAPACITY + len(self.handed_out) * MOST_FAILURES
+
+
+TestPromised = Promised.TestCase
+TestPromised.settings = settings(max_examples=150)
+
+
+def pool_of(*endpoints: Endpoint) -> CandidatePool:
+    pool = CandidatePool(Scope.GLOBAL)
+    for endpoint in endpoints:
+        assert pool.add(endpoint, Source.DHT, 0)
+    return pool
+
+
+def test_who_was_named_first_is_dialled_first_and_once():
+    pool = pool_of(A, B)
+    assert not pool.add(A, Source.MAGNET, 1)
+    assert [pool.next(2) for _ in range(3)] == [A, B, None]
+
+
+def test_every_failure_doubles_the_wait_and_the_last_one_ends_it():
+    pool, now, waits = pool_of(A), 0.0, []
+    while pool.next(now) == A:
+        pool.failed(A, now)
+        waits.append(pool.next_due() - now)
+        assert pool.next(pool.next_due() - 0.001) is None
+        now = pool.next_due()
+    assert waits == [60, 120, 240, 480]
+    assert len(pool) == 0
+    assert pool.add(A, Source.DHT, now), "named again much later, it has a new chance"
+
+
+def test_a_peer_that_had_worked_is_tried_again_after_a_minute():
+    pool = pool_of(A)
+    assert pool.next(0) == A
+    pool.released(A, 5)
+    assert pool.next(64.9) is None
+    assert pool.next(65) == A
+
+
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_being_forgotten_and_named_again_does_not_get_an_address_dialled_at_once(monkeypatch, hopeless):
+    monkeypatch.setattr(candidates, "CAPACITY", 1)
+    pool, now = pool_of(A), 0.0
+    for _ in range(MOST_FAILURES if hopeless else 1):
+        now = max(now, pool.next_due())
+        assert pool.next(now) == A
+        pool.failed(A, now)
+    pool.add(B, Source.DHT, now + 1)
+    pool.add(A, Source.DHT, now + 2)
+    assert pool.next(now + 3) is None
+
+
+def test_a_full_pool_makes_room_by_what_has_failed_and_otherwise_takes_nothing(monkeypatch):
+    monkeypatch.setattr(candidates, "CAPACITY", 2)
+    pool = pool_of(A, B)
+    assert not pool.add(C, Source.DHT, 0)
+    assert pool.next(0) == A
+    pool.failed(A, 0)
+    assert pool.add(C, Source.DHT, RETRY_AFTER)
+    assert {pool.next(RETRY_AFTER), pool.next(RETRY_AFTER)} == {B, C}
+
+
+def test_the_many_ports_of_a_liar_do_not_fill_the_pool(monkeypatch):
+    monkeypatch.setattr(candidates, "CAPACITY", 100)
+    pool = pool_of(*(Endpoint(A.ip, port) for port in range(1, 101)))
+    pool.ban(A.ip)
+    assert pool.add(B, Source.DHT, 0)
+    assert pool.next(0) == B
+
+
+def test_bans_are_bounded_and_the_oldest_goes(monkeypatch):
+    monkeypatch.setattr(candidates, "MOST_BANS", 2)
+    pool = pool_of()
+    for endpoint in (A, B, A, C):
+        pool.ban(endpoint.ip)
+    assert [pool.is_banned(endpoint.ip) for endpoint in (A, B, C)].count(True) == 2
+    assert pool.is_banned(C.ip)
+
+
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [(Source.DHT, False), (Source.INCOMING, False), (Source.USER, True), (Source.MAGNET, True)],
+)
+def test_a_host_behind_the_router_is_believed_of_our_own_user_only(source, taken):
+    assert CandidatePool(Scope.GLOBAL).add(HOME, source, 0) is taken
+
+
+def test_an_endpoint_nobody_named_came_to_us():
+    assert pool_of().source(A) is Source.INCOMING
+    pool_of().failed(A, 0)
+    pool_of().released(A, 0)
+
+
+def test_an_empty_pool_is_never_due():
+    assert pool_of().next(0) is None
+    assert pool_of().next_due() == inf

@@ -1,0 +1,65 @@
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magnetite.swarm.picker import RANDOM_FIRST, PiecePicker, lowest_bit
+from magnetite.torrent.pieces import everything, indices
+
+COUNT = 16
+MASKS = st.integers(0, everything(COUNT))
+
+
+def picker_for(peers: list[int], open_pieces: int, rng: Random) -> PiecePicker:
+    picker = PiecePicker(open_pieces, everything(COUNT), rng)
+    for pieces in peers:
+        picker.availability.add(pieces)
+    return picker
+
+
+@given(st.lists(MASKS, max_size=5), MASKS, st.lists(MASKS, max_size=30), st.randoms(use_true_random=False))
+def test_after_the_first_few_the_rarest_piece_is_begun(peers, open_pieces, asks, rng):
+    picker = picker_for(peers, open_pieces, rng)
+    counts = [sum(peer >> piece & 1 for peer in peers) for piece in range(COUNT)]
+    still_open, begun = open_pieces, 0
+    for among in asks:
+        possible = set(indices(among & still_open))
+        piece = picker.begin(among)
+        assert (piece is None) == (not possible)
+        if piece is not None:
+            assert piece in possible
+            if begun >= RANDOM_FIRST:
+                held = {p for p in possible if counts[p]} or possible
+                assert counts[piece] == min(counts[p] for p in held)
+            still_open &= ~(1 << piece)
+            begun += 1
+        assert picker.open == still_open
+
+
+def test_at_the_very_start_rarity_does_not_matter():
+    firsts = {picker_for([0b1110], 0b1111, Random(seed)).begin(0b1111) for seed in range(100)}
+    assert firsts == {0, 1, 2, 3}
+
+
+def test_among_equally_rare_pieces_every_one_has_a_chance():
+    def fifth(seed: int) -> int | None:
+        picker = picker_for([0b1111_0000_0000], 0b1111_0000_1111, Random(seed))
+        for _ in range(RANDOM_FIRST):
+            picker.begin(0b1111)
+        return picker.begin(everything(COUNT))
+
+    assert {fifth(seed) for seed in range(100)} == {8, 9, 10, 11}
+
+
+def test_a_piece_that_is_given_up_can_be_begun_again(rng):
+    picker = PiecePicker(0b100, everything(COUNT), rng)
+    assert picker.begin(0b111) == 2
+    assert picker.begin(0b111) is None
+    picker.reopen(2)
+    assert picker.begin(0b011) is None
+    assert picker.begin(0b111) == 2
+
+
+@given(st.integers(1, 1 << 300))
+def test_the_lowest_bit_is_the_first_index(mask):
+    assert lowest_bit(mask) == next(indices(mask))
