@@ -1,0 +1,109 @@
+"""The lab, a DHT of real nodes in it, and a torrent to trade. Skipped with the reason where the means are missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from magnetite.torrent.create import choose_piece_length, encode_info
+from magnetite.torrent.metainfo import Metainfo, decode_info, encode_torrent
+from tests.interop.lab import HERE, Lab, kill, wait_until
+
+NODES = 16
+
+
+def require(reason: str | None) -> None:
+    """Skip for `reason`; in CI, where everything is to be there, fail."""
+    if reason is None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"cannot run in CI: {reason}")
+    pytest.skip(reason)
+
+
+def missing_program(*programs: str) -> str | None:
+    absent = [program for program in programs if shutil.which(program) is None]
+    return f"not installed: {', '.join(absent)}" if absent else None
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    require(None if os.geteuid() == 0 else "network namespaces need root")
+    require(missing_program("ip", "unshare", "nsenter"))
+    require(None if find_spec("libtorrent") else "not installed: libtorrent")
+    probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True, check=False)
+    require(probe.stderr.strip() or None)
+    lab = Lab()
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture(scope="session")
+def dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Sixteen libtorrent nodes that know of each other."""
+    log = tmp_path_factory.mktemp("dht") / "log"
+    process = lab.spawn(sys.executable, HERE / "libtorrent_dht.py", str(NODES), log=log)
+
+    def known() -> int:
+        counts = re.findall(r"nodes known (\d+)", log.read_text()) if log.exists() else []
+        return int(counts[-1]) if counts else 0
+
+    wait_until(lambda: known() >= 8 * NODES, 60, "the DHT")
+    yield
+    kill(process)
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A torrent, the file that describes it, and the folder its content is in."""
+
+    metainfo: Metainfo
+    torrent: Path
+    folder: Path
+
+    @property
+    def magnet(self) -> str:
+        return f"magnet:?xt=urn:btih:{self.metainfo.info_hash}"
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether every file has arrived there, byte for byte, and nothing else."""
+        ours, theirs = (_files(root / self.metainfo.name) for root in (self.folder, folder))
+        return ours == theirs
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def payload(tmp_path_factory: pytest.TempPathFactory) -> Payload:
+    """Several files, one of them empty, 20 MB in all, in pieces that files share."""
+    folder = tmp_path_factory.mktemp("payload")
+    rng = Random(1)
+    lengths = {("sample", "a.bin"): 20_000_000, ("sample", "c.txt"): 13, ("sample", "sub", "b.bin"): 70_001}
+    content = {path: rng.randbytes(length) for path, length in lengths.items()}
+    content["sample", "sub", "empty"] = b""
+    for path, data in content.items():
+        folder.joinpath(*path).parent.mkdir(parents=True, exist_ok=True)
+        folder.joinpath(*path).write_bytes(data)
+    everything = b"".join(content[path] for path in sorted(content))
+    piece_length = choose_piece_length(len(everything))
+    pieces = [everything[at : at + piece_length] for at in range(0, len(everything), piece_length)]
+    hashes = b"".join(sha1(piece).digest() for piece in pieces)
+    metainfo = decode_info(encode_info([(path, len(content[path])) for path in sorted(content)], piece_length, hashes))
+    torrent = folder / "sample.torrent"
+    torrent.write_bytes(encode_torrent(metainfo))
+    return Payload(metainfo, torrent, folder)
