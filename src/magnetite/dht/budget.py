@@ -1,0 +1,76 @@
+"""How often we may send, and how often others may make us answer. Pure: token buckets on a clock that is handed in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+MAX_SOURCES: Final = 10_000  # addresses remembered; who was pushed out starts with a full bucket
+SOURCE_RATE: Final = 10.0  # answers/s to one address: many nodes may share one behind a carrier's NAT
+SOURCE_BURST: Final = 50
+ANSWER_RATE: Final = 2_000.0  # answers/s to all
+ANSWER_BURST: Final = 4_000
+
+
+class SendBudget:
+    """A rate that is never exceeded, given away in turns: who comes too early learns when its turn is.
+
+    A reservation costs one wake-up however many wait, and the turns are fair: first come, first served.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1 / rate
+        self._burst = burst / rate  # seconds the next turn may lie in the past
+        self._next = float("-inf")
+
+    def reserve(self, now: float) -> float:
+        """The time at which one datagram may be sent: `now`, or later."""
+        turn = max(self._next, now - self._burst)
+        self._next = turn + self._interval
+        return max(turn, now)
+
+
+class AnswerLimiter:
+    """Says which queries deserve an answer: a bucket for each address, and one for all together."""
+
+    def __init__(
+        self,
+        source_rate: float = SOURCE_RATE,
+        source_burst: float = SOURCE_BURST,
+        rate: float = ANSWER_RATE,
+        burst: float = ANSWER_BURST,
+    ) -> None:
+        self._rate, self._burst = rate, burst
+        self._source_rate, self._source_burst = source_rate, source_burst
+        self._all = _Bucket(burst)
+        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def allows(self, ip: str, now: float) -> bool:
+        """Whether a query from `ip` is answered; if so, it is counted."""
+        bucket = self._sources.get(ip)
+        if bucket is None:
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.popitem(last=False)
+            bucket = self._sources[ip] = _Bucket(self._source_burst, now)
+        else:
+            self._sources.move_to_end(ip)
+        return bucket.take(self._source_rate, self._source_burst, now) and self._all.take(self._rate, self._burst, now)
+
+
+class _Bucket:
+    """Tokens that grow with time, up to a burst."""
+
+    __slots__ = ("_tokens", "_updated")
+
+    def __init__(self, tokens: float, now: float = 0.0) -> None:
+        self._tokens = tokens
+        self._updated = now
+
+    def take(self, rate: float, burst: float, now: float) -> bool:
+        tokens = min(self._tokens + (now - self._updated) * rate, burst)
+        self._updated = now
+        if tokens < 1:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1
+        return True

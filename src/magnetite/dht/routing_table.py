@@ -1,0 +1,218 @@
+"""The contacts a node keeps, many far away and all that are near: Kademlia's routing table. Pure.
+
+Every bucket holds the contacts that share a prefix of a given length with our own id. The first, which together cover
+nearly the whole id space, are larger than K: a lookup then starts nearer to its target and has faster nodes to choose
+from (libtorrent's "extended routing table").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+from itertools import chain
+from typing import Final, TypeAlias
+
+from magnetite.dht.bucket import Bucket
+from magnetite.dht.closest import ClosestIndex
+from magnetite.dht.contact import Contact, K
+from magnetite.dht.routing_entry import RoutingEntry
+from magnetite.endpoint import Endpoint, Scope, is_contactable
+from magnetite.errors import Reason
+from magnetite.events import ContactAdded, ContactEvicted, Emit
+from magnetite.ids import NodeId
+
+LARGE_BUCKETS: Final = (128, 64, 32, 16)  # capacities for 0, 1, 2, 3 common bits; K beyond
+INDEX_LIFETIME: Final = 60.0  # seconds; contacts turn questionable without anything happening
+_BITS: Final = 160
+
+_Address: TypeAlias = str | Endpoint
+
+
+class RoutingTable:
+    """Contacts of one family, by id and by address.
+
+    Invariants: each entry is in the bucket its id belongs to, as an entry or a replacement; no bucket holds more than
+    its capacity; one public IP address has one entry; our own id has none. Only good contacts are handed to others.
+    """
+
+    def __init__(self, own_id: NodeId, scope: Scope, emit: Emit) -> None:
+        self.own_id = own_id
+        self._scope = scope
+        self._emit = emit
+        self._buckets: dict[int, Bucket] = {}
+        self._by_id: dict[NodeId, RoutingEntry] = {}
+        self._by_address: dict[_Address, RoutingEntry] = {}
+        self._index: ClosestIndex | None = None
+        self._indexed_at = 0.0
+
+    def __len__(self) -> int:
+        """Contacts in the buckets, replacements not counted."""
+        return sum(len(bucket.entries) for bucket in self._buckets.values())
+
+    def __iter__(self) -> Iterator[RoutingEntry]:
+        """The entries of all buckets, without the replacements."""
+        return chain.from_iterable(self._buckets.values())
+
+    @property
+    def verified(self) -> int:
+        """Contacts that have answered us."""
+        return sum(entry.is_verified for entry in self)
+
+    def bucket_number(self, node_id: int) -> int:
+        """How many leading bits `node_id` shares with our own; 160 for our own."""
+        return _BITS - (self.own_id ^ node_id).bit_length()
+
+    def has_room_for(self, node_id: NodeId) -> bool:
+        """Whether a contact that nobody has verified yet would be kept."""
+        return node_id != self.own_id and self.has_room_in(self.bucket_number(node_id))
+
+    def has_room_in(self, number: int) -> bool:
+        """Whether bucket `number` is not full."""
+        bucket = self._buckets.get(number)
+        return bucket is None or bucket.has_room
+
+    # -- what happened ------------------------------------------------------------------------------------------------
+
+    def on_response(self, contact: Contact, round_trip: float, now: float) -> None:
+        """`contact` answered a query of ours within `round_trip` seconds."""
+        entry = self._by_address.get(self._address(contact.endpoint))
+        if entry is not None and entry.contact == contact:
+            self._confirm(entry, round_trip, now)
+            return
+        if not self._is_welcome(contact) or not self._make_way(contact, now):
+            return
+        entry = RoutingEntry(contact)
+        entry.responded(now, round_trip)
+        entry.last_asked = now
+        self._insert(entry, now)
+
+    def on_query(self, contact: Contact, now: float) -> None:
+        """`contact` asked us something, and is not read-only (BEP 43: those are never added)."""
+        entry = self._by_id.get(contact.node_id)
+        if entry is not None:
+            if entry.contact.endpoint == contact.endpoint:
+                if not entry.is_good(now):
+                    self._index = None
+                entry.last_query = now
+        else:
+            self.on_named(contact, now)
+
+    def on_named(self, contact: Contact, now: float) -> None:
+        """Somebody named `contact`, maybe itself: kept unverified if there is room, for upkeep to ask."""
+        known = contact.node_id in self._by_id or self._address(contact.endpoint) in self._by_address
+        if not known and self.has_room_for(contact.node_id) and self._is_welcome(contact):
+            self._insert(RoutingEntry(contact), now)
+
+    def on_asked(self, endpoint: Endpoint, now: float) -> None:
+        """We sent a query to `endpoint`."""
+        entry = self._by_address.get(self._address(endpoint))
+        if entry is not None and entry.contact.endpoint == endpoint:
+            entry.last_asked = now
+
+    def on_failure(self, endpoint: Endpoint, now: float) -> None:
+        """Nobody answered us from `endpoint`. To be called only while the network itself is known to work."""
+        entry = self._by_address.get(self._address(endpoint))
+        if entry is None or entry.contact.endpoint != endpoint:
+            return
+        entry.failures += 1
+        self._index = None
+        if self._buckets[self.bucket_number(entry.contact.node_id)].gives_up_on(entry):
+            self._remove(entry, Reason.TIMEOUT, now)
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
+
+    def closest(self, target: int, now: float) -> list[Contact]:
+        """The K good contacts closest to `target`, the closest first: what others are told."""
+        return self._current_index(now).closest(target)
+
+    def closest_compact(self, target: int, now: float) -> bytes:
+        """The same as compact node info."""
+        return self._current_index(now).closest_compact(target)
+
+    def start_of_lookup(self, target: int, count: int) -> list[Contact]:
+        """The `count` contacts closest to `target`, filled up with unverified ones only where there are not enough."""
+        usable = [entry for entry in self if not entry.is_bad]
+        verified = [entry.contact for entry in usable if entry.is_verified]
+        chosen = nsmallest(count, verified, key=lambda contact: contact.node_id ^ target)
+        if len(chosen) < count:
+            others = [entry.contact for entry in usable if not entry.is_verified]
+            chosen += nsmallest(count - len(chosen), others, key=lambda contact: contact.node_id ^ target)
+        return chosen
+
+    def best(self) -> list[Contact]:
+        """All contacts, those heard of last first: what is worth remembering over a restart."""
+        entries = sorted(self, key=lambda entry: (entry.is_verified, entry.last_response), reverse=True)
+        return [entry.contact for entry in entries]
+
+    # -- within -------------------------------------------------------------------------------------------------------
+
+    def _is_welcome(self, contact: Contact) -> bool:
+        return contact.node_id != self.own_id and is_contactable(contact.endpoint, self._scope)
+
+    def _confirm(self, entry: RoutingEntry, round_trip: float, now: float) -> None:
+        if not entry.is_good(now):
+            self._index = None
+        if not entry.is_verified:
+            self._emit(ContactAdded(now, *entry.contact))
+        entry.responded(now, round_trip)
+
+    def _make_way(self, contact: Contact, now: float) -> bool:
+        """Settle who owns the id and the address of a contact that just answered; False if somebody better does."""
+        same_address = self._by_address.get(self._address(contact.endpoint))
+        if same_address is not None:
+            if same_address.contact.endpoint == contact.endpoint:
+                self._remove(same_address, Reason.PROTOCOL_ERROR, now)  # it changed its id
+            elif same_address.is_good(now):
+                return False
+            else:
+                self._remove(same_address, Reason.DUPLICATE, now)
+        same_id = self._by_id.get(contact.node_id)
+        if same_id is not None:
+            if same_id.is_good(now):
+                return False
+            self._remove(same_id, Reason.DUPLICATE, now)
+        return True
+
+    def _insert(self, entry: RoutingEntry, now: float) -> None:
+        number = self.bucket_number(entry.contact.node_id)
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = Bucket(LARGE_BUCKETS[number] if number < len(LARGE_BUCKETS) else K)
+        self._by_id[entry.contact.node_id] = entry
+        self._by_address[self._address(entry.contact.endpoint)] = entry
+        displaced, dropped = bucket.insert(entry)
+        if dropped is not None:
+            self._forget(dropped)
+        if displaced is not None and displaced.is_verified:
+            self._emit(ContactEvicted(now, *displaced.contact, Reason.REPLACED))
+        if entry.is_verified and entry.contact.node_id in bucket.entries:
+            self._index = None
+            self._emit(ContactAdded(now, *entry.contact))
+
+    def _remove(self, entry: RoutingEntry, reason: Reason, now: float) -> None:
+        bucket = self._buckets[self.bucket_number(entry.contact.node_id)]
+        was_entry = entry.contact.node_id in bucket.entries
+        promoted = bucket.remove(entry)
+        self._forget(entry)
+        self._index = None
+        if was_entry and entry.is_verified:
+            self._emit(ContactEvicted(now, *entry.contact, reason))
+        if promoted is not None:
+            self._emit(ContactAdded(now, *promoted.contact))
+
+    def _forget(self, entry: RoutingEntry) -> None:
+        del self._by_id[entry.contact.node_id]
+        del self._by_address[self._address(entry.contact.endpoint)]
+
+    def _address(self, endpoint: Endpoint) -> _Address:
+        """What may have one entry only: a public IP address; in a private network, where hosts share, an endpoint."""
+        return endpoint.ip if endpoint.scope is Scope.GLOBAL else endpoint
+
+    def _current_index(self, now: float) -> ClosestIndex:
+        if self._index is None or now >= self._indexed_at + INDEX_LIFETIME:
+            self._index = ClosestIndex(self._good(now))
+            self._indexed_at = now
+        return self._index
+
+    def _good(self, now: float) -> Iterable[RoutingEntry]:
+        return (entry for entry in self if entry.is_good(now))

@@ -1,0 +1,111 @@
+"""A lookup under way: sends its queries as its turns come, and collects what it finds. Pure: it never waits.
+
+Answers come in by callback and the next queries go out from there, so that a query costs no task and no wake-up.
+Whoever waits for the search calls `pump` at `next_wake`, and is told of every change by `on_change`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+
+from magnetite.dht.budget import SendBudget
+from magnetite.dht.contact import Contact
+from magnetite.dht.exchange import Exchange
+from magnetite.dht.lookup import Lookup
+from magnetite.dht.messages import FindNode, GetPeers, Response
+from magnetite.dht.transactions import Outcome
+from magnetite.endpoint import Endpoint
+from magnetite.events import Emit, LookupFinished, LookupProgress, LookupStarted
+from magnetite.ids import InfoHash, NodeId
+
+
+class Search:
+    """One lookup and its queries, from `start` to `finish`; after that, late answers only serve the routing table."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        query: FindNode | GetPeers,
+        exchange: Exchange,
+        budget: SendBudget,
+        emit: Emit,
+    ) -> None:
+        self.lookup = lookup
+        self.found: deque[Endpoint] = deque()  # peers nobody has read yet; the lookup bounds their number
+        self.is_finished = False
+        self.next_wake = inf
+        self.on_change: Callable[[], None] = _nobody_waits
+        self._query = query
+        self._exchange = exchange
+        self._budget = budget
+        self._emit = emit
+        self._turn: float | None = None  # reserved, and not yet come
+        self._started_at = 0.0
+
+    @property
+    def target(self) -> InfoHash | NodeId:
+        return self._query.info_hash if isinstance(self._query, GetPeers) else self._query.target
+
+    def start(self, now: float) -> None:
+        self._started_at = now
+        self._emit(LookupStarted(now, self.target, self.lookup.known))
+        self.pump(now)
+
+    def pump(self, now: float) -> None:
+        """Send what may be sent now; then either the search is finished, or `next_wake` says when to come back."""
+        if self.is_finished:
+            return
+        while (contact := self.lookup.next_contact(now)) is not None and self._is_our_turn(now):
+            self.lookup.on_asked(contact, now)
+            self._exchange.ask(contact.endpoint, self._query, partial(self._on_outcome, contact), now)
+        if self.lookup.is_finished(now):
+            self.finish(now)
+            return
+        if self._turn is not None and self._turn <= now:
+            self._turn = None  # it came when there was nobody to ask
+        self.next_wake = min(self.lookup.next_wake(now), inf if self._turn is None else self._turn)
+
+    def finish(self, now: float) -> None:
+        """It is over, or nobody wants its results any more."""
+        if self.is_finished:
+            return
+        self.is_finished = True
+        lookup = self.lookup
+        self._emit(
+            LookupFinished(
+                now,
+                self.target,
+                lookup.asked,
+                lookup.answered,
+                lookup.peers,
+                lookup.hops,
+                now - self._started_at,
+            )
+        )
+
+    def _is_our_turn(self, now: float) -> bool:
+        if self._turn is None:
+            self._turn = self._budget.reserve(now)
+        if self._turn > now:
+            return False
+        self._turn = None
+        return True
+
+    def _on_outcome(self, contact: Contact, outcome: Outcome, now: float) -> None:
+        if self.is_finished:
+            return
+        if isinstance(outcome, Response):
+            self.found += self.lookup.on_reply(contact, outcome)
+            lookup = self.lookup
+            self._emit(LookupProgress(now, self.target, lookup.asked, lookup.answered, lookup.peers))
+        else:
+            self.lookup.on_failure(contact)
+        self.pump(now)
+        self.on_change()
+
+
+def _nobody_waits() -> None:
+    pass

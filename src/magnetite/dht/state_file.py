@@ -1,0 +1,51 @@
+"""The file in which a node remembers itself: read at the start, replaced as a whole, set aside when damaged."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from magnetite.dht.routing_table import RoutingTable
+from magnetite.dht.snapshot import Snapshot, decode_snapshot, encode_snapshot
+from magnetite.errors import StorageError
+from magnetite.ids import NodeId
+from magnetite.storage.atomic import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+def load_state(path: Path | None) -> Snapshot | None:
+    """What was saved at `path`; None where there is nothing, or nothing readable: a damaged file is set aside."""
+    if path is None:
+        return None
+    try:
+        return decode_snapshot(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("starting without the DHT state in %s: %s", path, error)
+    except StorageError as error:
+        aside = path.with_name(path.name + ".damaged")
+        log.warning("%s; starting without it, it is kept as %s", error, aside)
+        _set_aside(path, aside)
+    return None
+
+
+def save_state(path: Path | None, node_id: NodeId, table: RoutingTable) -> None:
+    """Write what `load_state` will read. A disk that refuses is no reason to stop: it is logged.
+
+    An empty table is not saved: older contacts are better than none.
+    """
+    if path is None or len(table) == 0:
+        return
+    try:
+        write_atomically(path, encode_snapshot(node_id, table.best()))
+    except (OSError, StorageError) as error:
+        log.warning("could not save the DHT state to %s: %s", path, error)
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    try:
+        path.replace(aside)
+    except OSError as error:
+        log.warning("could not rename %s: %s", path, error)
