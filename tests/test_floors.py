@@ -22,6 +22,7 @@ FLOORS = {
     "endpoint": 0,
     "bencoding": 0,
     "events": 0,
+    "pacer": 0,
     "net.base": 0,  # the seam itself: names and types that every floor may mention
     "torrent": 1,
     "wire": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -22,15 +22,15 @@ from magnetite.errors import MagnetiteError, NetworkError, RemoteProtocolError
 from magnetite.events import DownloadFailed, Source
 from magnetite.hub import EventHub, Observer
 from magnetite.ids import InfoHash
-from magnetite.net.base import ByteStream, Listener, Network
+from magnetite.net.base import ByteStream, DatagramSocket, Listener, Network
 from magnetite.net.real import RealNetwork
+from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
 from magnetite.storage.files import open_storage
 from magnetite.storage.resume import ResumeData, load_resume, save_resume
 from magnetite.swarm.connection import welcome
 from magnetite.swarm.doorkeeper import Doorkeeper
 from magnetite.swarm.keeper import forget
-from magnetite.swarm.pacer import Pacer
 from magnetite.swarm.places import Places
 from magnetite.swarm.swarm import OpenStorage, Site, Swarm
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
@@ -79,13 +79,14 @@ async def open_client(
     hub = EventHub(*([observe] if observe else []))
     folder = Path(state) if state is not None else None
     async with AsyncExitStack() as stack:
-        listener = await _listen(network, bind, port)
+        listener, socket = await _open_port(network, bind, port)
         stack.push_async_callback(listener.aclose)
+        stack.push_async_callback(socket.aclose)
         node = None
         if dht:
             opening = open_node(
                 network,
-                listener.local,
+                socket,
                 rng=rng,
                 emit=hub.emit,
                 bootstrap=bootstrap,
@@ -127,15 +128,19 @@ async def open_dht_node(
 
     Raises NetworkError if it cannot be bound.
     """
+    network = network or RealNetwork()
     hub = EventHub(*([observe] if observe else []))
-    async with open_node(
-        network or RealNetwork(),
-        Endpoint(bind, port),
-        rng=rng or random.SystemRandom(),
-        emit=hub.emit,
-        bootstrap=bootstrap,
-        state_path=Path(state) if state is not None else None,
-    ) as node:
+    async with (
+        aclosing(await network.open_udp(Endpoint(bind, port))) as socket,
+        open_node(
+            network,
+            socket,
+            rng=rng or random.SystemRandom(),
+            emit=hub.emit,
+            bootstrap=bootstrap,
+            state_path=Path(state) if state is not None else None,
+        ) as node,
+    ):
         yield node
 
 
@@ -323,13 +328,19 @@ class Client:
         return self._state / "resume" / f"{info_hash}.resume"
 
 
-async def _listen(network: Network, ip: str, port: int | None) -> Listener:
-    """The first port of PORTS that is free, or the one that was asked for."""
+async def _open_port(network: Network, ip: str, port: int | None) -> tuple[Listener, DatagramSocket]:
+    """TCP for peers and UDP for the DHT, on the first port of PORTS that is free for both, or the one asked for."""
     for candidate in PORTS if port is None else (port,):
-        try:
-            return await network.listen(Endpoint(ip, candidate))
-        except NetworkError as error:
-            failure = error
+        async with AsyncExitStack() as stack:
+            try:
+                listener = await network.listen(Endpoint(ip, candidate))
+                stack.push_async_callback(listener.aclose)
+                socket = await network.open_udp(listener.local)
+            except NetworkError as error:
+                failure = error
+                continue
+            stack.pop_all()
+            return listener, socket
     raise failure
 
 

@@ -297,9 +297,8 @@ async def test_a_flood_from_one_source_is_not_answered_in_full(fabric: Fabric) -
 async def test_retries_of_bootstrap_come_ever_later(fabric: Fabric) -> None:
     events: list[object] = []
     host = fabric.host("99.1.1.1")
-    async with open_node(
-        host, Endpoint("99.1.1.1", PORT), rng=Random(1), emit=events.append, bootstrap=[("no.such.name", 1)]
-    ):
+    socket = await host.open_udp(Endpoint("99.1.1.1", PORT))
+    async with open_node(host, socket, rng=Random(1), emit=events.append, bootstrap=[("no.such.name", 1)]):
         await trio.sleep(400)
     delays = [event.retry_in for event in events if isinstance(event, BootstrapFailed)]
     assert delays[:3] == [2, 4, 8]

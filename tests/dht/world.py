@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -50,16 +50,19 @@ class World:
         """One more node; it is not one of `nodes`."""
         host = host or self.fabric.host(self.next_ip())
         events: list[Event] = []
-        async with open_node(
-            host,
-            Endpoint(host.ip, PORT),
-            rng=Random(host.ip),
-            emit=events.append,
-            bootstrap=self.routers if bootstrap is None else bootstrap,
-            state_path=state_path,
-            read_only=read_only,
-            query_rate=query_rate,
-        ) as node:
+        async with (
+            aclosing(await host.open_udp(Endpoint(host.ip, PORT))) as socket,
+            open_node(
+                host,
+                socket,
+                rng=Random(host.ip),
+                emit=events.append,
+                bootstrap=self.routers if bootstrap is None else bootstrap,
+                state_path=state_path,
+                read_only=read_only,
+                query_rate=query_rate,
+            ) as node,
+        ):
             self.events[node] = events
             yield node
 

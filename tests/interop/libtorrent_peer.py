@@ -16,12 +16,15 @@ def main() -> None:
     parser.add_argument("what")
     parser.add_argument("folder")
     parser.add_argument("--listen", required=True)
-    parser.add_argument("--router", required=True)
+    parser.add_argument("--router", default="")
+    parser.add_argument("--rate", type=int, default=0, help="bytes/s to upload at most")
     options = parser.parse_args()
     session = lt.session(
         {
             "listen_interfaces": options.listen,
             "dht_bootstrap_nodes": options.router,
+            "enable_dht": bool(options.router),
+            "upload_rate_limit": options.rate,
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
@@ -39,6 +42,7 @@ def main() -> None:
     parameters.save_path = options.folder
     parameters.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     handle = session.add_torrent(parameters)
+    print("port", session.listen_port())
     while True:
         status = handle.status()
         print(status.state, status.num_peers, f"{status.progress:.3f}")

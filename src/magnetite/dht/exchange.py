@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable
 from math import inf
 
-from magnetite.dht.budget import AnswerLimiter
 from magnetite.dht.contact import Contact
 from magnetite.dht.decoding import decode
 from magnetite.dht.encoding import encode_query
+from magnetite.dht.limiter import AnswerLimiter
 from magnetite.dht.messages import ErrorMessage, IncomingQuery, Query, RefusedQuery, Response
 from magnetite.dht.responder import Responder
 from magnetite.dht.round_trips import RoundTrips

@@ -16,7 +16,7 @@ from typing import Final
 
 import trio
 
-from magnetite.dht.budget import SendBudget
+from magnetite.background import background
 from magnetite.dht.contact import Contact, K, family_of
 from magnetite.dht.exchange import Exchange
 from magnetite.dht.lookup import MAX_NAMED, START, Lookup
@@ -36,6 +36,7 @@ from magnetite.errors import NetworkError, QueryError, QueryTimeout, Reason
 from magnetite.events import Announced, BootstrapFailed, BootstrapFinished, Emit, NodeStarted
 from magnetite.ids import InfoHash, NodeId
 from magnetite.net.base import DatagramSocket, Network
+from magnetite.pacer import Pacer
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ SAVE_INTERVAL: Final = 5 * 60.0  # seconds
 @asynccontextmanager
 async def open_node(
     network: Network,
-    local: Endpoint,
+    socket: DatagramSocket,
     *,
     rng: random.Random,
     emit: Emit,
@@ -70,29 +71,24 @@ async def open_node(
     read_only: bool = False,
     query_rate: float = QUERY_RATE,
 ) -> AsyncIterator[DhtNode]:
-    """A running DHT node on a UDP socket bound to `local`; leaving the block stops it and saves its state.
+    """A running DHT node on a bound UDP socket, which stays its owner's. Leaving the block stops it, its state saved.
 
     It is there at once and joins in the background: see `wait_usable`. `bootstrap` are names or addresses of nodes to
     begin with, asked if none of the contacts saved in `state_path` answers. A `read_only` node answers nobody and
-    asks not to be remembered (BEP 43). Raises NetworkError if the socket cannot be bound.
+    asks not to be remembered (BEP 43).
     """
     saved = load_state(state_path)
-    socket = await network.open_udp(local)
+    node_id = saved.node_id if saved else NodeId(rng.getrandbits(160))
+    node = DhtNode(network, socket, node_id, rng, emit, bootstrap, read_only=read_only, query_rate=query_rate)
+    node._restore(saved.contacts if saved else ())
     try:
-        node_id = saved.node_id if saved else NodeId(rng.getrandbits(160))
-        node = DhtNode(network, socket, node_id, rng, emit, bootstrap, read_only=read_only, query_rate=query_rate)
-        node._restore(saved.contacts if saved else ())
-        async with trio.open_nursery() as nursery:
+        async with background() as nursery:
             nursery.start_soon(node._receive)
             nursery.start_soon(node._stay_joined)
             nursery.start_soon(node._upkeep, state_path)
-            try:
-                yield node
-            finally:
-                nursery.cancel_scope.cancel()
-                save_state(state_path, node_id, node.table)
+            yield node
     finally:
-        await socket.aclose()
+        save_state(state_path, node_id, node.table)
 
 
 class DhtNode:
@@ -126,7 +122,7 @@ class DhtNode:
         self._store = PeerStore(rng, now)
         responder = Responder(node_id, {self.family: self.table}, self._store, Tokens(rng, now), emit)
         self._exchange = Exchange(self.table, responder, rng, socket.send, read_only=read_only)
-        self._budget = SendBudget(query_rate, QUERY_BURST)
+        self._pacer = Pacer(query_rate, QUERY_BURST)
         self._searches = 0
         self._usable = trio.Event()
         self._lost = trio.Event()
@@ -148,14 +144,14 @@ class DhtNode:
         now = trio.current_time()
         if family_of(endpoint) is not self.family or not is_contactable(endpoint, self.local.scope):
             return
-        if self._budget.reserve(now) <= now:  # with searches waiting, a hint is not worth a turn
+        if self._pacer.reserve(now) <= now:  # with searches waiting, a hint is not worth a turn
             self._exchange.ask(endpoint, Ping(), _ignore, now)
 
     # -- asking one node ----------------------------------------------------------------------------------------------
 
     async def ask(self, endpoint: Endpoint, query: Query) -> Response:
         """The answer of the node at `endpoint`. Raises QueryError if it refuses, QueryTimeout if it is silent."""
-        await trio.sleep_until(self._budget.reserve(trio.current_time()))
+        await trio.sleep_until(self._pacer.reserve(trio.current_time()))
         outcomes: list[Outcome] = []
         answered = trio.Event()
 
@@ -324,12 +320,12 @@ class DhtNode:
             contact = next_to_ask(self.table, now)
             if contact is None:
                 return
-            self._budget.reserve(now)
+            self._pacer.reserve(now)
             query = FindNode(refresh_target(self.table, contact, self._rng))
             self._exchange.ask(contact.endpoint, query, self._take_in, now)
 
     def _ask_for_contacts(self, endpoint: Endpoint, now: float) -> None:
-        self._budget.reserve(now)
+        self._pacer.reserve(now)
         self._exchange.ask(endpoint, FindNode(self.node_id), self._take_in, now)
 
     def _take_in(self, outcome: Outcome, now: float) -> None:
@@ -349,7 +345,7 @@ class DhtNode:
             scope=self.local.scope,
             round_trips=self._exchange.round_trips,
         )
-        search = Search(lookup, query, self._exchange, self._budget, self._emit)
+        search = Search(lookup, query, self._exchange, self._pacer, self._emit)
         self._searches += 1
         try:
             search.start(trio.current_time())

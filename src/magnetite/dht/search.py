@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 
-from magnetite.dht.budget import SendBudget
 from magnetite.dht.contact import Contact
 from magnetite.dht.exchange import Exchange
 from magnetite.dht.lookup import Lookup
@@ -20,6 +19,7 @@ from magnetite.dht.transactions import Outcome
 from magnetite.endpoint import Endpoint
 from magnetite.events import Emit, LookupFinished, LookupProgress, LookupStarted
 from magnetite.ids import InfoHash, NodeId
+from magnetite.pacer import Pacer
 
 
 class Search:
@@ -30,7 +30,7 @@ class Search:
         lookup: Lookup,
         query: FindNode | GetPeers,
         exchange: Exchange,
-        budget: SendBudget,
+        pacer: Pacer,
         emit: Emit,
     ) -> None:
         self.lookup = lookup
@@ -40,7 +40,7 @@ class Search:
         self.on_change: Callable[[], None] = _nobody_waits
         self._query = query
         self._exchange = exchange
-        self._budget = budget
+        self._pacer = pacer
         self._emit = emit
         self._turn: float | None = None  # reserved, and not yet come
         self._started_at = 0.0
@@ -88,7 +88,7 @@ class Search:
 
     def _is_our_turn(self, now: float) -> bool:
         if self._turn is None:
-            self._turn = self._budget.reserve(now)
+            self._turn = self._pacer.reserve(now)
         if self._turn > now:
             return False
         self._turn = None

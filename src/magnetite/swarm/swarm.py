@@ -27,6 +27,7 @@ from magnetite.events import (
 )
 from magnetite.ids import InfoHash, PeerId
 from magnetite.net.base import Buffer, Network
+from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
 from magnetite.storage.resume import ResumeData
 from magnetite.swarm.candidates import CandidatePool
@@ -35,7 +36,6 @@ from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.connection import Connection, converse, dial
 from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.keeper import Keeper, Remember, forget
-from magnetite.swarm.pacer import Pacer
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.places import Places
 from magnetite.swarm.survey import survey
@@ -252,7 +252,7 @@ class Swarm:
         async with trio.open_nursery() as nursery:
             while True:
                 endpoint = await self._next_to_dial()
-                await trio.sleep(self._site.pacer.reserve(trio.current_time()))
+                await trio.sleep_until(self._site.pacer.reserve(trio.current_time()))
                 nursery.start_soon(self._dial, endpoint)
 
     async def _next_to_dial(self) -> Endpoint:

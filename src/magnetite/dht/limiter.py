@@ -1,4 +1,4 @@
-"""How often we may send, and how often others may make us answer. Pure: token buckets on a clock that is handed in."""
+"""How often others may make us answer. Pure: token buckets on a clock that is handed in."""
 
 from __future__ import annotations
 
@@ -10,24 +10,6 @@ SOURCE_RATE: Final = 10.0  # answers/s to one address: many nodes may share one 
 SOURCE_BURST: Final = 50
 ANSWER_RATE: Final = 2_000.0  # answers/s to all
 ANSWER_BURST: Final = 4_000
-
-
-class SendBudget:
-    """A rate that is never exceeded, given away in turns: who comes too early learns when its turn is.
-
-    A reservation costs one wake-up however many wait, and the turns are fair: first come, first served.
-    """
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._interval = 1 / rate
-        self._burst = burst / rate  # seconds the next turn may lie in the past
-        self._next = float("-inf")
-
-    def reserve(self, now: float) -> float:
-        """The time at which one datagram may be sent: `now`, or later."""
-        turn = max(self._next, now - self._burst)
-        self._next = turn + self._interval
-        return max(turn, now)
 
 
 class AnswerLimiter:

@@ -1,0 +1,530 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from magnetite.swarm import requests
+from magnetite.swarm.partial import PartialPiece
+from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, RequestBook
+from magnetite.torrent.piece_map import PieceMap
+from magnetite.torrent.pieces import everything, indices
+from magnetite.wire.messages import BLOCK_LENGTH, BlockRequest
+from tests.torrent.samples import content, single
+
+PIECE_LENGTH = 2 * BLOCK_LENGTH
+COUNT = 6
+DATA = content(COUNT * PIECE_LENGTH - BLOCK_LENGTH - 100)  # the last piece is one short block
+MAP = PieceMap(single(DATA, PIECE_LENGTH))
+ALL = everything(COUNT)
+MASKS = st.integers(0, ALL)
+
+
+class Remote:
+    """A peer as a key, and what it would do."""
+
+    def __init__(self, name: str, pieces: int, lies: bool = False) -> None:
+        self.name = name
+        self.pieces = pieces
+        self.lies = lies
+        self.chokes = False
+        self.inbox: list[BlockRequest] = []  # requests it will answer
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def data(self, request: BlockRequest) -> bytes:
+        begin = request.piece * PIECE_LENGTH + request.begin
+        return bytes(request.length) if self.lies else DATA[begin : begin + request.length]
+
+
+def book_of(*remotes: Remote, wanted: int = ALL, have: int = 0, seed: int = 0) -> RequestBook[Remote]:
+    book = RequestBook[Remote](MAP, wanted, have, Random(seed))
+    for remote in remotes:
+        book.picker.availability.add(remote.pieces)
+    return book
+
+
+def is_right(partial: PartialPiece[Remote]) -> bool:
+    begin = partial.piece * PIECE_LENGTH
+    return bytes(partial.buffer) == DATA[begin : begin + PIECE_LENGTH]
+
+
+def owed_by(book: RequestBook[Remote]) -> dict[BlockRequest, list[Remote]]:
+    """Every block that is owed, and by whom."""
+    debtors: dict[BlockRequest, list[Remote]] = {}
+    for remote, debt in book._debts.items():
+        for request in debt.owed:
+            debtors.setdefault(request, []).append(remote)
+    return debtors
+
+
+class Swarming(RuleBasedStateMachine):
+    """Peers of all kinds come, answer, lie, choke, fall silent and go; at the end the honest ones finish the torrent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.now = 0.0
+        self.here: list[Remote] = []
+        self.committing: list[PartialPiece[Remote]] = []
+        self.count = 0
+        self.cap = requests.PARTIAL_BYTES
+        self.book = book_of()
+
+    @initialize(
+        wanted=st.one_of(st.just(ALL), MASKS),
+        have=st.one_of(st.just(0), MASKS),
+        cap=st.sampled_from([1, 3, 100]),
+        seed=st.integers(0, 1000),
+    )
+    def begin(self, wanted: int, have: int, cap: int, seed: int) -> None:
+        self.cap = cap * PIECE_LENGTH
+        self.patch.setattr(requests, "PARTIAL_BYTES", self.cap)
+        self.book = book_of(wanted=wanted, have=have, seed=seed)
+
+    # -- peers --
+
+    @precondition(lambda self: len(self.here) < 5)
+    @rule(pieces=st.one_of(st.just(ALL), MASKS), lies=st.sampled_from([False, False, True]))
+    def join(self, pieces: int, lies: bool) -> None:
+        self.count += 1
+        self.here.append(Remote(f"{'liar' if lies else 'honest'} {self.count}", pieces, lies))
+        self.book.picker.availability.add(pieces)
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def leave(self, data) -> None:
+        self.gone(data.draw(st.sampled_from(self.here)))
+
+    def gone(self, remote: Remote) -> None:
+        self.here.remove(remote)
+        self.book.on_gone(remote, remote.pieces)
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data(), pieces=MASKS)
+    def gain(self, data, pieces: int) -> None:
+        remote = data.draw(st.sampled_from(self.here))
+        self.book.picker.availability.add(pieces & ~remote.pieces)
+        remote.pieces |= pieces
+
+    # -- blocks --
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data(), most=st.integers(-1, 5))
+    def ask(self, data, most: int) -> None:
+        remote = data.draw(st.sampled_from(self.here))
+        if not remote.chokes:
+            self.asked(remote, most)
+
+    def asked(self, remote: Remote, most: int) -> None:
+        before = owed_by(self.book)
+        chosen = self.book.next_requests(remote, remote.pieces, most, self.now)
+        assert len(chosen) <= max(0, most)
+        assert len(set(chosen)) == len(chosen)
+        for request in chosen:
+            assert (request.begin, request.length) in MAP.blocks(request.piece)
+            assert remote.pieces & self.book.missing & 1 << request.piece
+            assert remote not in before.get(request, ())
+        again = [request for request in chosen if request in before]
+        if again:
+            assert again == chosen, "a block that nobody owes comes first"
+            assert not self.book.picker.open
+            assert not [p for p in self.book._partials.values() if p.has_unrequested and p.only is None]
+            assert all(len(before[request]) < ENDGAME_COPIES for request in again)
+        remote.inbox += chosen
+
+    @precondition(lambda self: any(remote.inbox for remote in self.here))
+    @rule(data=st.data())
+    def deliver(self, data) -> None:
+        remote = data.draw(st.sampled_from([remote for remote in self.here if remote.inbox]))
+        self.delivered(remote, data.draw(st.integers(0, len(remote.inbox) - 1)))
+
+    def delivered(self, remote: Remote, at: int = 0) -> None:
+        request = remote.inbox.pop(at)
+        arrival = self.book.on_block(remote, request, remote.data(request), self.now)
+        if arrival is not None:
+            assert remote not in arrival.cancel
+            for other in arrival.cancel:
+                assert other in self.here
+                if request in other.inbox and self.count % 2:  # else it had sent it before the cancel came
+                    other.inbox.remove(request)
+            if arrival.completed is not None:
+                assert arrival.completed.is_complete
+                self.committing.append(arrival.completed)
+
+    @precondition(lambda self: any(remote.inbox for remote in self.here))
+    @rule(data=st.data())
+    def reject(self, data) -> None:
+        remote = data.draw(st.sampled_from([remote for remote in self.here if remote.inbox]))
+        request = remote.inbox.pop()
+        self.book.on_reject(remote, request)
+        assert not self.book.on_reject(remote, request) or request in remote.inbox
+
+    @precondition(lambda self: any(remote.inbox for remote in self.here))
+    @rule(data=st.data())
+    def forget(self, data) -> None:
+        """A request is dropped without a word."""
+        data.draw(st.sampled_from([remote for remote in self.here if remote.inbox])).inbox.pop()
+
+    @rule(piece=st.integers(0, COUNT - 1), data=st.data())
+    def send_what_nobody_asked_for(self, piece: int, data) -> None:
+        stranger = Remote("stranger", ALL)
+        request = BlockRequest(piece, 0, BLOCK_LENGTH)
+        assert self.book.on_block(stranger, request, bytes(BLOCK_LENGTH), self.now) is None
+        assert not self.book.on_reject(stranger, request)
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data(), drops=st.booleans())
+    def choke(self, data, drops: bool) -> None:
+        remote = data.draw(st.sampled_from(self.here))
+        remote.chokes = True
+        self.book.lapse(remote)
+        if drops:
+            remote.inbox.clear()
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def unchoke(self, data) -> None:
+        remote = data.draw(st.sampled_from(self.here))
+        remote.chokes = False
+        remote.inbox.clear()
+        self.book.forgive(remote)
+        assert self.book.owed(remote) == 0
+
+    @rule(seconds=st.sampled_from([1.0, BLOCK_TIMEOUT]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        for remote in self.book.lapse_stalled(self.now):
+            assert remote in self.here
+            assert not self.book._debts[remote].owed
+
+    # -- pieces --
+
+    @precondition(lambda self: self.committing)
+    @rule(data=st.data(), fails=st.sampled_from([False, False, False, True]))
+    def commit(self, data, fails: bool) -> None:
+        partial = self.committing.pop(data.draw(st.integers(0, len(self.committing) - 1)))
+        if fails:
+            self.book.reopen(partial)  # the disk's fault
+        else:
+            self.committed(partial)
+
+    def committed(self, partial: PartialPiece[Remote]) -> None:
+        if is_right(partial):
+            self.book.on_verified(partial)
+            return
+        verdict = self.book.on_failed(partial)
+        assert any(remote.lies for remote in partial.contributors)
+        if verdict.guilty is not None:
+            assert verdict.guilty.lies
+            if verdict.guilty in self.here:
+                self.gone(verdict.guilty)
+        else:
+            assert set(verdict.suspects) == set(partial.contributors)
+            assert self.book._suspects >= set(verdict.suspects) & set(self.here)
+
+    # -- what must hold at any time --
+
+    @invariant()
+    def debts_and_requesters_agree(self) -> None:
+        requesters = {
+            partial._block_request(block): peers
+            for partial in self.book._partials.values()
+            for block, peers in partial._requesters.items()
+        }
+        debtors = owed_by(self.book)
+        assert {request: set(peers) for request, peers in requesters.items()} == {
+            request: set(peers) for request, peers in debtors.items()
+        }
+        for remote, debt in self.book._debts.items():
+            assert remote in self.here
+            assert not debt.owed.keys() & debt.lapsed
+            assert self.book.owed(remote) == len(debt.owed) + len(debt.lapsed)
+
+    @invariant()
+    def every_piece_is_in_one_place(self) -> None:
+        book = self.book
+        places = [*indices(book.picker.open), *book._partials, *(p.piece for p in self.committing)]
+        assert sorted(places) == list(indices(book.missing))
+        assert book._unasked == {p.piece: p for p in book._partials.values() if p.has_unrequested}
+        assert book._suspects <= set(self.here)
+
+    @invariant()
+    def memory_is_capped(self) -> None:
+        sizes = [partial.length for partial in self.book._partials.values()]
+        assert self.book._partial_bytes == sum(sizes)
+        assert sum(sizes) <= self.cap or len(sizes) <= 2
+
+    @invariant()
+    def whoever_works_alone_does(self) -> None:
+        for partial in self.book._partials.values():
+            if partial.only is not None:
+                assert partial.contributors.keys() <= {partial.only}
+                assert {r for peers in partial._requesters.values() for r in peers} <= {partial.only}
+
+    # -- and in the end --
+
+    def teardown(self) -> None:
+        try:
+            self.finish()
+        finally:
+            self.patch.undo()
+
+    def finish(self) -> None:
+        """All unchoke us; only honest peers can have what the liars have. Silence before may cost some timeouts."""
+        if self.book.missing & ~_union(remote.pieces for remote in self.here if not remote.lies):
+            self.join(ALL, lies=False)
+        for remote in self.here:
+            remote.chokes = False
+        for _ in range(300):
+            self.now += 1
+            self.book.lapse_stalled(self.now)
+            for partial in self.committing:
+                self.committed(partial)
+            self.committing.clear()
+            for remote in list(self.here):
+                self.asked(remote, 2 - self.book.owed(remote))
+                while remote.inbox:
+                    self.delivered(remote)
+            if self.book.is_complete:
+                return
+        raise AssertionError(f"stuck without {list(indices(self.book.missing))}")
+
+
+def _union(masks) -> int:
+    union = 0
+    for mask in masks:
+        union |= mask
+    return union
+
+
+TestSwarming = Swarming.TestCase
+TestSwarming.settings = settings(max_examples=150, stateful_step_count=50)
+
+
+# -- a whole download ------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(honest=st.integers(1, 4), lying=st.integers(1, 3), seed=st.integers(0, 1 << 32))
+def test_liars_are_found_one_after_the_other_and_nobody_else_is(honest, lying, seed):
+    rng = Random(seed)
+    here = [Remote(f"honest {n}", ALL) for n in range(honest)] + [Remote(f"liar {n}", ALL, True) for n in range(lying)]
+    book, banned, worked = book_of(*here, seed=seed), [], set()
+    for now in range(1000):
+        remote = rng.choice(here)
+        remote.inbox += book.next_requests(remote, remote.pieces, rng.randint(1, 3), now)
+        if remote.inbox:
+            request = remote.inbox.pop(0)
+            arrival = book.on_block(remote, request, remote.data(request), now)
+            if arrival is not None and arrival.completed is not None:
+                worked |= arrival.completed.contributors.keys()
+                if is_right(arrival.completed):
+                    book.on_verified(arrival.completed)
+                elif (guilty := book.on_failed(arrival.completed).guilty) is not None:
+                    banned.append(guilty)
+                    here.remove(guilty)
+                    book.on_gone(guilty, ALL)
+        if book.is_complete:
+            break
+    assert book.is_complete
+    assert all(remote.lies for remote in banned)
+
+
+# -- one rule at a time ----------------------------------------------------------------------------------------------
+
+
+def take(book: RequestBook[Remote], remote: Remote, requests: list[BlockRequest], now: float = 0) -> list:
+    """The blocks arrive; the pieces they complete."""
+    arrivals = [book.on_block(remote, request, remote.data(request), now) for request in requests]
+    return [arrival.completed for arrival in arrivals if arrival and arrival.completed]
+
+
+def test_a_begun_piece_is_finished_before_another_is_begun():
+    a, b = Remote("a", ALL), Remote("b", ALL)
+    book = book_of(a, b, wanted=0b11111)  # pieces of two blocks
+    (first,) = book.next_requests(a, ALL, 1, 0)
+    second, third = book.next_requests(b, ALL, 2, 0)
+    assert second == (first.piece, BLOCK_LENGTH, BLOCK_LENGTH)
+    assert third.piece != first.piece
+
+
+def test_near_the_end_a_block_is_asked_of_three_and_the_first_copy_frees_the_others():
+    remotes = [Remote(name, ALL) for name in "abcd"]
+    book = book_of(*remotes, wanted=0b1)
+    asked = [book.next_requests(remote, ALL, 9, 0) for remote in remotes]
+    assert asked == [asked[0]] * ENDGAME_COPIES + [[]]
+    arrival = book.on_block(remotes[1], asked[0][0], remotes[1].data(asked[0][0]), 1)
+    assert arrival is not None
+    assert arrival.cancel == (remotes[0], remotes[2])
+    assert [book.owed(remote) for remote in remotes] == [1, 1, 1, 0]
+
+
+def test_a_second_copy_is_dropped():
+    a, b = Remote("a", ALL), Remote("b", ALL, lies=True)
+    book = book_of(a, b, wanted=0b1)
+    asked = book.next_requests(a, ALL, 9, 0)
+    book.next_requests(b, ALL, 9, 0)
+    (completed,) = take(book, a, asked)
+    assert take(book, b, asked) == []
+    assert is_right(completed)
+
+
+def test_a_choked_request_is_for_others_but_still_taken_when_it_comes():
+    a, b = Remote("a", ALL), Remote("b", ALL)
+    book = book_of(a, b, wanted=0b1)
+    asked = book.next_requests(a, ALL, 9, 0)
+    book.lapse(a)
+    assert book.owed(a) == 2
+    assert book.next_requests(b, ALL, 9, 0) == asked
+    arrival = book.on_block(a, asked[0], a.data(asked[0]), 1)
+    assert arrival is not None
+    assert arrival.cancel == (b,)
+
+
+def test_a_block_asked_again_of_the_same_peer_counts_once():
+    a = Remote("a", ALL)
+    book = book_of(a, wanted=0b1)
+    asked = book.next_requests(a, ALL, 9, 0)
+    book.lapse(a)
+    assert book.next_requests(a, ALL, 9, 0) == asked
+    assert book.owed(a) == 2
+    take(book, a, asked)
+    assert book.owed(a) == 0
+
+
+def test_a_peer_without_progress_lapses_and_is_then_forgiven():
+    a = Remote("a", ALL)
+    book = book_of(a, wanted=0b11)
+    asked = book.next_requests(a, ALL, 4, 0)
+    take(book, a, asked[:1], now=10)
+    assert book.lapse_stalled(10 + BLOCK_TIMEOUT - 0.1) == []
+    assert book.lapse_stalled(10 + BLOCK_TIMEOUT) == [a]
+    assert book.owed(a) == 3
+    assert book.lapse_stalled(10 + 2 * BLOCK_TIMEOUT) == []
+    assert book.owed(a) == 0
+    assert take(book, a, asked[1:]) == []
+
+
+def test_the_clock_of_a_peer_that_owes_nothing_begins_with_its_next_request():
+    a = Remote("a", ALL)
+    book = book_of(a, wanted=0b11)
+    take(book, a, book.next_requests(a, ALL, 2, 0))
+    book.next_requests(a, ALL, 2, 1000)
+    assert book.lapse_stalled(1001) == []
+
+
+def test_rejected_blocks_can_be_asked_of_anybody():
+    a, b = Remote("a", ALL), Remote("b", ALL)
+    book = book_of(a, b, wanted=0b1)
+    asked = book.next_requests(a, ALL, 9, 0)
+    assert all(book.on_reject(a, request) for request in asked)
+    assert not book.on_reject(a, asked[0])
+    assert book.next_requests(b, ALL, 9, 0) == asked
+
+
+def share_a_bad_piece(book: RequestBook[Remote], liar: Remote, honest: Remote) -> None:
+    """Both send a block of the same piece; its hash is wrong."""
+    (mine,) = book.next_requests(liar, ALL, 1, 0)
+    (yours,) = book.next_requests(honest, 1 << mine.piece, 1, 0)
+    assert take(book, liar, [mine]) == []
+    (completed,) = take(book, honest, [yours])
+    assert book.on_failed(completed).suspects == (liar, honest)
+
+
+def test_suspects_work_alone_until_one_of_their_pieces_is_right():
+    liar, honest = Remote("liar", ALL, lies=True), Remote("honest", ALL)
+    book = book_of(liar, honest, wanted=0b111)
+    share_a_bad_piece(book, liar, honest)
+    (a,) = book.next_requests(liar, ALL, 1, 0)
+    b = book.next_requests(honest, ALL, 2, 0)
+    assert {a.piece}.isdisjoint({request.piece for request in b})
+    (right,) = take(book, honest, b)
+    book.on_verified(right)
+    assert book.next_requests(honest, 1 << a.piece, 2, 0) == [], "what a suspect works on stays its own"
+    (wrong,) = take(book, liar, [a, *book.next_requests(liar, 1 << a.piece, 1, 0)])
+    assert book.on_failed(wrong).guilty is liar
+    assert len(book.next_requests(honest, ALL, 9, 0)) == 4, "and the innocent goes on"
+
+
+@pytest.mark.parametrize("pause", ["a choke", "silence", "idleness"])
+def test_a_liar_does_not_escape_suspicion_by_owing_nothing(pause):
+    liar, honest = Remote("liar", ALL, lies=True), Remote("honest", ALL)
+    book = book_of(liar, honest, wanted=0b11)
+    (bad,) = book.next_requests(liar, ALL, 1, 0)
+    take(book, liar, [bad])
+    match pause:
+        case "a choke":
+            book.lapse(liar)
+            book.forgive(liar)
+        case "silence":
+            book.next_requests(liar, ALL & ~(1 << bad.piece), 1, 0)
+            book.lapse_stalled(BLOCK_TIMEOUT)
+            book.lapse_stalled(2 * BLOCK_TIMEOUT)
+        case "idleness":
+            book.lapse_stalled(BLOCK_TIMEOUT)
+    (completed,) = take(book, honest, book.next_requests(honest, 1 << bad.piece, 1, 100))
+    book.on_failed(completed)
+    (alone,) = book.next_requests(liar, ALL, 1, 100)
+    assert book.next_requests(honest, 1 << alone.piece, 9, 100) == []
+
+
+def test_a_suspect_takes_up_what_nobody_works_on_but_from_the_start():
+    """Otherwise the last peer, under suspicion by somebody else's fault, would wait for ever."""
+    liar, honest, gone = Remote("liar", ALL, lies=True), Remote("honest", ALL), Remote("gone", ALL)
+    book = book_of(liar, honest, gone, wanted=0b11)
+    begun = book.next_requests(gone, ALL, 1, 0)
+    take(book, gone, begun)
+    (mine,) = book.next_requests(liar, 0b11 & ~(1 << begun[0].piece), 1, 0)
+    (yours,) = book.next_requests(honest, 1 << mine.piece, 1, 0)
+    take(book, liar, [mine])
+    (bad,) = take(book, honest, [yours])
+    book.on_failed(bad)
+    book.on_gone(liar, ALL)
+    book.on_gone(gone, ALL)
+    asked = book.next_requests(honest, ALL, 9, 0)
+    assert len(asked) == 4
+    for completed in take(book, honest, asked):
+        assert is_right(completed)
+        book.on_verified(completed)
+    assert book.is_complete
+
+
+def test_a_suspect_that_chokes_does_not_keep_its_piece_from_others():
+    liar, honest, other = Remote("liar", ALL, lies=True), Remote("honest", ALL), Remote("other", ALL)
+    book = book_of(liar, honest, other, wanted=0b1)
+    share_a_bad_piece(book, liar, honest)
+    take(book, liar, book.next_requests(liar, ALL, 1, 0))
+    book.lapse(liar)
+    assert len(book.next_requests(other, ALL, 9, 0)) == 2
+
+
+def test_what_a_liar_left_behind_is_its_fault_even_when_it_is_gone():
+    liar, honest = Remote("liar", ALL, lies=True), Remote("honest", ALL)
+    book = book_of(liar, honest, wanted=0b1)
+    (bad,) = take(book, liar, book.next_requests(liar, ALL, 2, 0))
+    book.on_gone(liar, ALL)
+    assert book.on_failed(bad).guilty is liar
+    assert len(book.next_requests(honest, ALL, 9, 0)) == 2
+
+
+def test_a_new_piece_waits_while_too_many_are_unfinished(monkeypatch):
+    monkeypatch.setattr(requests, "PARTIAL_BYTES", 3 * PIECE_LENGTH)
+    a, b = Remote("a", ALL), Remote("b", ALL)
+    book = book_of(a, b, wanted=0b11111)
+    asked = book.next_requests(a, ALL, 99, 0)
+    assert len({request.piece for request in asked}) == 3
+    assert book.next_requests(b, ALL, 99, 0) == []
+    take(book, a, [request for request in asked if request.begin == 0])
+    book.on_gone(a, ALL)
+    assert len(book.next_requests(b, 1 << next(iter(indices(book.picker.open))), 99, 0)) == 2, "an idle one makes way"
+
+
+def test_pieces_nobody_wants_or_that_are_here_are_not_asked_for():
+    a = Remote("a", ALL)
+    book = book_of(a, wanted=0b0110, have=0b0011)
+    assert {request.piece for request in book.next_requests(a, ALL, 99, 0)} == {2}
