@@ -77,7 +77,7 @@ class Promised(RuleBasedStateMachine):
 
 
 TestPromised = Promised.TestCase
-TestPromised.settings = settings(max_examples=150)
+TestPromised.settings = settings(max_examples=100)
 
 
 def pool_of(*endpoints: Endpoint) -> CandidatePool:
@@ -163,8 +163,14 @@ def test_a_host_behind_the_router_is_believed_of_our_own_user_only(source, taken
 
 def test_an_endpoint_nobody_named_came_to_us():
     assert pool_of().source(A) is Source.INCOMING
-    pool_of().failed(A, 0)
-    pool_of().released(A, 0)
+
+
+def test_an_end_that_follows_no_dial_changes_nothing():
+    pool = pool_of(A)
+    for endpoint in (A, B):
+        pool.failed(endpoint, 0)
+        pool.released(endpoint, 0)
+    assert [pool.next(0), pool.next(0)] == [A, None]
 
 
 def test_an_empty_pool_is_never_due():

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from magnetite.swarm.rate import BUCKET, RateMeter
 
-STEPS = st.lists(st.tuples(st.floats(0, 12), st.integers(0, 1 << 20)), min_size=1)
+STEPS = st.lists(st.tuples(st.one_of(st.floats(0, 2), st.floats(0, 12)), st.integers(0, 1 << 20)), min_size=1)
 
 
 @given(STEPS)

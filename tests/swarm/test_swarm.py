@@ -252,6 +252,24 @@ async def test_we_do_not_trade_with_ourselves_nor_twice_with_one_peer(fabric: Fa
         assert download.progress().peers == 1
 
 
+async def test_two_peers_that_dial_each_other_at_once_keep_one_connection(fabric: Fabric) -> None:
+    data = content(200_000)
+    metainfo = torrent_of(data)
+    full = await stored(metainfo, data)
+    async with client_at(fabric, "10.0.0.1") as one, client_at(fabric, "10.0.0.2") as other:
+        first = await one.add(metainfo, storage=using(MemoryStorage(metainfo)), peers=[("10.0.0.2", PORT)])
+        empty = using(MemoryStorage(metainfo))
+        second = await other.add(metainfo, storage=empty, peers=[("10.0.0.1", PORT)])
+        await trio.sleep(5)
+        assert (first.progress().peers, second.progress().peers) == (1, 1)
+        async with client_at(fabric, "10.0.0.3") as seed:
+            await seed.add(metainfo, storage=using(full))
+            await one.add(metainfo, peers=[("10.0.0.3", PORT)])
+            with trio.fail_after(5):
+                await first.completed()
+                await second.completed()
+
+
 class FullDisk(MemoryStorage):
     """A disk with room for two pieces."""
 

@@ -22,13 +22,7 @@ class Candidate:
     source: Source
     failures: int = 0
     dialled: float = -inf  # when it was last handed out
-    due: float = -inf  # when it may be handed out again
-    busy: bool = False  # being dialled, or connected
-    queued: bool = False
-
-    @property
-    def is_hopeless(self) -> bool:
-        return self.failures >= MOST_FAILURES
+    busy: bool = False  # being dialled, or connected; otherwise it waits in the queue
 
 
 class CandidatePool:
@@ -64,18 +58,14 @@ class CandidatePool:
         """The endpoint to dial now, marked busy; None where nothing is due."""
         while self._queue and self._queue[0][0] <= now:
             _, _, candidate = heappop(self._queue)
-            candidate.queued = False
-            if candidate.busy or self._known.get(candidate.endpoint) is not candidate:
-                continue
-            if candidate.due > now:
-                self._enqueue(candidate, candidate.due)
-            elif candidate.is_hopeless:
+            if self._known.get(candidate.endpoint) is not candidate:
+                continue  # forgotten while it waited
+            if candidate.failures >= MOST_FAILURES:
                 del self._known[candidate.endpoint]  # not before: named again, it would be dialled again at once
-            else:
-                candidate.busy = True
-                candidate.dialled = now
-                candidate.due = now + RETRY_AFTER
-                return candidate.endpoint
+                continue
+            candidate.busy = True
+            candidate.dialled = now
+            return candidate.endpoint
         return None
 
     def next_due(self) -> float:
@@ -89,20 +79,16 @@ class CandidatePool:
     def failed(self, endpoint: Endpoint, now: float) -> None:
         """It could not be reached, or was of no use: wait longer each time, then forget it."""
         candidate = self._known.get(endpoint)
-        if candidate is not None:
-            candidate.busy = False
+        if candidate is not None and candidate.busy:
             candidate.failures += 1
-            candidate.due = now + RETRY_AFTER * 2 ** (candidate.failures - 1)
-            self._enqueue(candidate, candidate.due)
+            self._enqueue(candidate, now + RETRY_AFTER * 2 ** (candidate.failures - 1))
 
     def released(self, endpoint: Endpoint, now: float) -> None:
         """A connection that had worked is over; it may be tried again after RETRY_AFTER."""
         candidate = self._known.get(endpoint)
-        if candidate is not None:
-            candidate.busy = False
+        if candidate is not None and candidate.busy:
             candidate.failures = 0
-            candidate.due = max(candidate.due, now + RETRY_AFTER)
-            self._enqueue(candidate, candidate.due)
+            self._enqueue(candidate, now + RETRY_AFTER)
 
     def ban(self, ip: str) -> None:
         """Never again: it lied. What is known of the address goes, so that it does not fill the pool."""
@@ -116,10 +102,9 @@ class CandidatePool:
         return ip in self._banned
 
     def _enqueue(self, candidate: Candidate, due: float) -> None:
-        if not candidate.queued:
-            candidate.queued = True
-            self._sequence += 1
-            heappush(self._queue, (due, self._sequence, candidate))
+        candidate.busy = False
+        self._sequence += 1
+        heappush(self._queue, (due, self._sequence, candidate))
 
     def _make_room(self, now: float) -> bool:
         """Forget an endpoint that has failed; where all are fresh, what comes late is not taken.

@@ -205,15 +205,18 @@ class Swarm:
 
     # -- peers -------------------------------------------------------------------------------------------------------
 
-    async def serve(self, connection: Connection, source: Source) -> None:
-        """Trade on a connection whose handshakes are done, until it ends. The stream is closed afterwards."""
+    async def serve(self, connection: Connection, source: Source) -> bool:
+        """Trade on a connection whose handshakes are done, until it ends; the stream is closed afterwards.
+
+        False where it was refused.
+        """
         now = trio.current_time()
         peer_id, endpoint = connection.handshake.peer_id, connection.stream.remote
         refusal = self._refusal(peer_id, endpoint, source)
         if refusal is not None:
             self._emit(PeerFailed(now, self.info_hash, endpoint, refusal, ""))
             await connection.stream.aclose()
-            return
+            return False
         peer = Peer(endpoint, source, peer_id, connection.wire, now)
         self._emit(PeerConnected(now, self.info_hash, endpoint, source, peer.client))
         self.exchange.join(peer, now)
@@ -222,17 +225,31 @@ class Swarm:
         finally:
             self.exchange.leave(peer)
             self._note_end(peer)
+        return True
 
     def _refusal(self, peer_id: PeerId, endpoint: Endpoint, source: Source) -> Reason | None:
         if peer_id == self._site.peer_id:
             return Reason.OURSELVES
-        if any(peer.peer_id == peer_id and peer.endpoint.ip == endpoint.ip for peer in self.exchange.peers):
-            return Reason.DUPLICATE
         if self.candidates.is_banned(endpoint.ip):
             return Reason.BANNED
+        for peer in self.exchange.peers:
+            if peer.peer_id == peer_id and peer.endpoint.ip == endpoint.ip:
+                if not self._is_preferred(peer_id, source, peer.source):
+                    return Reason.DUPLICATE
+                peer.close(Reason.DUPLICATE)
         if source is Source.INCOMING and len(self.exchange.peers) >= self._site.places.per_torrent:
             return Reason.TOO_MANY_PEERS
         return None
+
+    def _is_preferred(self, peer_id: PeerId, new: Source, old: Source) -> bool:
+        """Of two connections with one peer, whether the new one stays.
+
+        Two peers that dial each other at the same moment must give up the same one of the two connections: the one
+        that the peer with the larger id dialled stays.
+        """
+        if (new is Source.INCOMING) == (old is Source.INCOMING):
+            return False
+        return (new is Source.INCOMING) == (peer_id > self._site.peer_id)
 
     def _note_end(self, peer: Peer) -> None:
         reason, detail = peer.closing or (Reason.SHUTTING_DOWN, "")
@@ -283,8 +300,10 @@ class Swarm:
         finally:
             self.dialling -= 1
             self._candidates_changed.unpark_all()
-        await self.serve(connection, self.candidates.source(endpoint))
-        self.candidates.released(endpoint, trio.current_time())
+        if await self.serve(connection, self.candidates.source(endpoint)):
+            self.candidates.released(endpoint, trio.current_time())
+        else:
+            self.candidates.failed(endpoint, trio.current_time())
         self._candidates_changed.unpark_all()
 
     async def _tend_forever(self) -> None:
