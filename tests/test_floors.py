@@ -34,6 +34,7 @@ FLOORS = {
     "storage": 2,
     "simnet": 2,
     "dht.node": 3,
+    "dht.peer_search": 3,
     "dht.state_file": 3,
     "swarm.commit_queue": 3,
     "swarm.connection": 3,

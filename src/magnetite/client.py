@@ -22,12 +22,13 @@ from magnetite.errors import MagnetiteError, NetworkError, RemoteProtocolError
 from magnetite.events import DownloadFailed, Source
 from magnetite.hub import EventHub, Observer
 from magnetite.ids import InfoHash
-from magnetite.net.base import ByteStream, DatagramSocket, Listener, Network
+from magnetite.net.base import ByteStream, Listener, Network
+from magnetite.net.ports import open_port
 from magnetite.net.real import RealNetwork
 from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
 from magnetite.storage.files import open_storage
-from magnetite.storage.resume import ResumeData, load_resume, save_resume
+from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.swarm.connection import welcome
 from magnetite.swarm.doorkeeper import Doorkeeper
 from magnetite.swarm.keeper import forget
@@ -41,7 +42,6 @@ from magnetite.wire.handshake import Handshake, new_peer_id
 log = logging.getLogger(__name__)
 
 ANYWHERE = "0.0.0.0"
-PORTS = (*range(6881, 6890), 0)  # tried in turn where the user named none
 DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
@@ -79,7 +79,7 @@ async def open_client(
     hub = EventHub(*([observe] if observe else []))
     folder = Path(state) if state is not None else None
     async with AsyncExitStack() as stack:
-        listener, socket = await _open_port(network, bind, port)
+        listener, socket = await open_port(network, bind, port)
         stack.push_async_callback(listener.aclose)
         stack.push_async_callback(socket.aclose)
         node = None
@@ -106,7 +106,7 @@ async def open_client(
             rng=rng,
             emit=hub.emit,
         )
-        client = Client(site, node, hub, folder)
+        client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None)
         async with background() as nursery:
             nursery.start_soon(client._accept_forever, listener)
             nursery.start_soon(client._run_forever)
@@ -164,12 +164,12 @@ async def fetch_metadata(
 class Client:
     """Any number of torrents behind one port and one DHT node. Made by `open_client`."""
 
-    def __init__(self, site: Site, node: DhtNode | None, events: EventHub, state: Path | None) -> None:
+    def __init__(self, site: Site, node: DhtNode | None, events: EventHub, resume: ResumeFolder | None) -> None:
         self.node = node
         self.events = events
         self.downloads: dict[InfoHash, Download] = {}
         self._site = site
-        self._state = state
+        self._resume = resume
         self._swarms: dict[InfoHash, Swarm] = {}
         self._doorkeeper = Doorkeeper()
         self._begin, self._begun = trio.open_memory_channel[Callable[[], Awaitable[None]]](inf)
@@ -201,7 +201,7 @@ class Client:
         if link.info_hash in self.downloads:
             self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
             return self.downloads[link.info_hash]
-        resume = await self._load_resume(link.info_hash)
+        resume = await self._resume.load(link.info_hash) if self._resume else None
         if metainfo is None and resume is not None:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
@@ -212,7 +212,7 @@ class Client:
             metainfo=metainfo,
             selection=files or FileSelection(link.files),
             resume=resume,
-            remember=self._save_resume if self._state else forget,
+            remember=self._resume.save if self._resume else forget,
         )
         self._begin.send_nowait(partial(self._run_download, download, swarm, running, named))
         return download
@@ -312,36 +312,6 @@ class Client:
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)
         return swarm.handshake if swarm else None
-
-    # -- what outlives us --------------------------------------------------------------------------------------------
-
-    async def _load_resume(self, info_hash: InfoHash) -> ResumeData | None:
-        if self._state is None:
-            return None
-        return await trio.to_thread.run_sync(load_resume, self._resume_path(info_hash))
-
-    async def _save_resume(self, resume: ResumeData) -> None:
-        await trio.to_thread.run_sync(save_resume, self._resume_path(resume.info_hash), resume)
-
-    def _resume_path(self, info_hash: InfoHash) -> Path:
-        assert self._state is not None
-        return self._state / "resume" / f"{info_hash}.resume"
-
-
-async def _open_port(network: Network, ip: str, port: int | None) -> tuple[Listener, DatagramSocket]:
-    """TCP for peers and UDP for the DHT, on the first port of PORTS that is free for both, or the one asked for."""
-    for candidate in PORTS if port is None else (port,):
-        async with AsyncExitStack() as stack:
-            try:
-                listener = await network.listen(Endpoint(ip, candidate))
-                stack.push_async_callback(listener.aclose)
-                socket = await network.open_udp(listener.local)
-            except NetworkError as error:
-                failure = error
-                continue
-            stack.pop_all()
-            return listener, socket
-    raise failure
 
 
 def _open_files(folder: Path, metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:

@@ -1,4 +1,4 @@
-"""The DHT node: the one file of the DHT that waits.
+"""The DHT node: the one file of the DHT with tasks.
 
 Two loops and the way in: one receives, and answers inline; one keeps the routing table true; one joins the DHT, and
 joins again whenever nobody is left. A search has no task: whoever reads its peers drives it.
@@ -20,7 +20,8 @@ from magnetite.background import background
 from magnetite.dht.contact import Contact, K, family_of
 from magnetite.dht.exchange import Exchange
 from magnetite.dht.lookup import MAX_NAMED, START, Lookup
-from magnetite.dht.messages import AnnouncePeer, ErrorMessage, FindNode, GetPeers, Ping, Query, Response
+from magnetite.dht.messages import ErrorMessage, FindNode, GetPeers, Ping, Query, Response
+from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.peer_store import PeerStore
 from magnetite.dht.responder import Responder
 from magnetite.dht.round_trips import FIRST_STALL
@@ -33,7 +34,7 @@ from magnetite.dht.transactions import GIVE_UP, Outcome
 from magnetite.dht.upkeep import next_to_ask, refresh_target, refresh_targets
 from magnetite.endpoint import Endpoint, is_contactable
 from magnetite.errors import NetworkError, QueryError, QueryTimeout, Reason
-from magnetite.events import Announced, BootstrapFailed, BootstrapFinished, Emit, NodeStarted
+from magnetite.events import BootstrapFailed, BootstrapFinished, Emit, NodeStarted
 from magnetite.ids import InfoHash, NodeId
 from magnetite.net.base import DatagramSocket, Network
 from magnetite.pacer import Pacer
@@ -349,84 +350,10 @@ class DhtNode:
         self._searches += 1
         try:
             search.start(trio.current_time())
-            yield PeerSearch(self, search, self._emit)
+            yield PeerSearch(search, self.ask, self._emit)
         finally:
             self._searches -= 1
             search.finish(trio.current_time())
-
-
-class PeerSearch:
-    """A search under way, as `DhtNode.get_peers` gives it: an asynchronous iterator of peers, for one reader.
-
-    Answers move it on by themselves; that somebody is silent it notices only while its reader waits for it.
-    """
-
-    def __init__(self, node: DhtNode, search: Search, emit: Emit) -> None:
-        self._node = node
-        self._search = search
-        self._emit = emit
-
-    def __aiter__(self) -> PeerSearch:
-        return self
-
-    async def __anext__(self) -> Endpoint:
-        while not self._search.found:
-            if self._search.is_finished:
-                raise StopAsyncIteration
-            await self._progress()
-        await trio.lowlevel.checkpoint()
-        return self._search.found.popleft()
-
-    @property
-    def closest(self) -> list[Contact]:
-        """The K closest nodes that have answered so far, the closest first."""
-        return self._search.lookup.closest
-
-    @property
-    def peers(self) -> int:
-        """How many different peers were found so far."""
-        return self._search.lookup.peers
-
-    async def finished(self) -> None:
-        """Wait for the end; peers found meanwhile can be read after it."""
-        while not self._search.is_finished:
-            await self._progress()
-
-    async def announce(self, port: int, implied_port: bool = False) -> int:
-        """Announce to the K closest nodes, once the search is finished; how many took note. See `DhtNode.announce`."""
-        await self.finished()
-        info_hash = InfoHash(self._search.lookup.target)
-        accepted = 0
-
-        async def announce_to(contact: Contact, token: bytes) -> None:
-            nonlocal accepted
-            try:
-                await self._node.ask(contact.endpoint, AnnouncePeer(info_hash, port, token, implied_port))
-            except (QueryError, QueryTimeout) as error:
-                log.debug("%s did not take our announce: %s", contact.endpoint, error)
-            else:
-                accepted += 1
-
-        async with trio.open_nursery() as nursery:
-            for contact, token in self._search.lookup.tokens:
-                nursery.start_soon(announce_to, contact, token)
-        self._emit(Announced(trio.current_time(), info_hash, accepted))
-        return accepted
-
-    async def _progress(self) -> None:
-        """Wait until there is something to see, or until it is time to give a silent node's slot to another."""
-        search, woken = self._search, trio.Event()
-        with trio.CancelScope(deadline=search.next_wake) as scope:
-
-            def on_change() -> None:
-                if search.found or search.is_finished:
-                    woken.set()
-                else:
-                    scope.deadline = search.next_wake
-
-            search.on_change = on_change
-            await woken.wait()
-        search.pump(trio.current_time())
 
 
 def _ignore(outcome: Outcome, now: float) -> None:
