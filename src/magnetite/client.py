@@ -307,7 +307,12 @@ class Client:
             return
         finally:
             self._doorkeeper.release(stream.remote.ip)
-        await self._swarms[connection.handshake.info_hash].serve(connection, Source.INCOMING)
+        swarm = self._swarms.get(connection.handshake.info_hash)
+        if swarm is None:  # it ended while its caller shook hands
+            await stream.aclose()
+            return
+        with self._site.places.taken():
+            await swarm.serve(connection, Source.INCOMING)
 
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)

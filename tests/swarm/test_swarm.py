@@ -309,6 +309,21 @@ async def test_a_private_torrent_is_refused_also_when_only_its_metadata_tells(fa
         nursery.cancel_scope.cancel()
 
 
+async def test_removing_a_download_says_goodbye_to_whoever_dialled_us_too(fabric: Fabric) -> None:
+    metainfo = torrent_of(content(100_000))
+    async with client_at(fabric, "10.0.0.1") as client:
+        download = await client.add(metainfo, storage=using(MemoryStorage(metainfo)))
+        puppet = await dial(fabric.host("10.0.0.2"), "10.0.0.1", metainfo.info_hash)
+        await puppet.next(HaveNone)
+        await download.remove()
+        with trio.fail_after(5):
+            while not puppet.ended:
+                await puppet.listen()
+        stranger = await dial(fabric.host("10.0.0.3"), "10.0.0.1", metainfo.info_hash)
+        with trio.fail_after(5), pytest.raises(AssertionError, match="closed"):
+            await stranger.next(HaveNone)
+
+
 @pytest.mark.parametrize("when", [0.0, 0.05, 0.09, 0.13, 0.17, 0.3, 1.0])
 async def test_leaving_a_client_at_any_moment_leaves_nothing_behind(fabric: Fabric, when: float) -> None:
     data = content(2 * MiB)

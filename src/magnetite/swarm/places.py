@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 PER_TORRENT, IN_ALL = 50, 200
-FOR_CALLERS = 0.2  # of the places in a torrent are kept from our own dialling, so that whoever dials us finds one
+FOR_CALLERS = 0.2  # of the places are kept from our own dialling, so that whoever dials us finds one
 
 
 class Places:
@@ -11,15 +14,26 @@ class Places:
 
     def __init__(self, per_torrent: int = PER_TORRENT, in_all: int = IN_ALL) -> None:
         self.per_torrent = per_torrent
-        self.to_dial = max(1, int(per_torrent * (1 - FOR_CALLERS)))  # of one torrent
-        self._left = in_all
+        self.in_all = in_all
+        self._taken = 0
 
-    def take(self) -> bool:
-        """Whether there was a place; it is the caller's until `give_back`."""
-        if self._left <= 0:
-            return False
-        self._left -= 1
-        return True
+    def may_dial(self, in_torrent: int) -> bool:
+        """Whether a torrent that has `in_torrent` connections may dial one more."""
+        return in_torrent < _without_callers(self.per_torrent) and self._taken < _without_callers(self.in_all)
 
-    def give_back(self) -> None:
-        self._left += 1
+    def may_welcome(self, in_torrent: int) -> bool:
+        """Whether a torrent that has `in_torrent` connections has a place for somebody who dialled us."""
+        return in_torrent < self.per_torrent and self._taken < self.in_all
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One place is taken while the block runs."""
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+def _without_callers(places: int) -> int:
+    return max(1, int(places * (1 - FOR_CALLERS)))

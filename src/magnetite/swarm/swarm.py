@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
@@ -117,11 +117,12 @@ class Swarm:
 
         Raises InvalidMetainfo or PrivateTorrent, in a group.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._dial_forever)
-            nursery.start_soon(self._tend_forever)
-            metainfo = await self._await_metadata()
-            nursery.cancel_scope.cancel()
+        with self._parting():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._dial_forever)
+                nursery.start_soon(self._tend_forever)
+                metainfo = await self._await_metadata()
+                nursery.cancel_scope.cancel()
         return metainfo
 
     async def run(
@@ -137,25 +138,26 @@ class Swarm:
 
         Raises StorageError, InvalidMetainfo, PrivateTorrent or LocalProtocolError (nothing selected), in a group.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._dial_forever)
-            nursery.start_soon(self._tend_forever)
-            nursery.start_soon(self._rechoke_forever)
-            if metainfo is None:
-                metainfo = await self._await_metadata()
-            else:
-                self._accept(metainfo)
-            wanted = selection.indices(metainfo)
-            async with open_storage(metainfo, wanted) as storage:
-                findings = await survey(storage, metainfo, resume)
-                now = trio.current_time()
-                have, checked = findings.have.bit_count(), findings.checked.bit_count()
-                self._emit(ChecksFinished(now, self.info_hash, have, checked))
-                piece_map = PieceMap(metainfo)
-                self._storage = storage
-                self.exchange.begin(metainfo, piece_map, piece_map.pieces_of(wanted), findings.have, now)
-                self.checked.set()
-                await self._trade(storage, Keeper(storage, metainfo, self.exchange, remember, resume))
+        with self._parting():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._dial_forever)
+                nursery.start_soon(self._tend_forever)
+                nursery.start_soon(self._rechoke_forever)
+                if metainfo is None:
+                    metainfo = await self._await_metadata()
+                else:
+                    self._accept(metainfo)
+                wanted = selection.indices(metainfo)
+                async with open_storage(metainfo, wanted) as storage:
+                    findings = await survey(storage, metainfo, resume)
+                    now = trio.current_time()
+                    have, checked = findings.have.bit_count(), findings.checked.bit_count()
+                    self._emit(ChecksFinished(now, self.info_hash, have, checked))
+                    piece_map = PieceMap(metainfo)
+                    self._storage = storage
+                    self.exchange.begin(metainfo, piece_map, piece_map.pieces_of(wanted), findings.have, now)
+                    self.checked.set()
+                    await self._trade(storage, Keeper(storage, metainfo, self.exchange, remember, resume))
 
     async def _trade(self, storage: Storage, keeper: Keeper) -> None:
         """Blocks come and go, until cancelled."""
@@ -174,6 +176,15 @@ class Swarm:
             self._storage = None
             with trio.CancelScope(shield=True):
                 await keeper.flush()
+
+    @contextmanager
+    def _parting(self) -> Iterator[None]:
+        """At the end of the block the peers go, also those that dialled us, whose tasks are not ours."""
+        try:
+            yield
+        finally:
+            for peer in self.exchange.peers:
+                peer.close(Reason.SHUTTING_DOWN)
 
     async def _await_metadata(self) -> Metainfo:
         await self._metadata_verified.wait()
@@ -237,7 +248,7 @@ class Swarm:
                 if not self._is_preferred(peer_id, source, peer.source):
                     return Reason.DUPLICATE
                 peer.close(Reason.DUPLICATE)
-        if source is Source.INCOMING and len(self.exchange.peers) >= self._site.places.per_torrent:
+        if source is Source.INCOMING and not self._site.places.may_welcome(len(self.exchange.peers)):
             return Reason.TOO_MANY_PEERS
         return None
 
@@ -276,35 +287,39 @@ class Swarm:
         """The next candidate, as soon as there is one and a place for it."""
         while True:
             now = trio.current_time()
-            if self._may_dial() and (endpoint := self.candidates.next(now)) is not None:
+            may_dial = self._may_dial()
+            if may_dial and (endpoint := self.candidates.next(now)) is not None:
                 self.dialling += 1
                 return endpoint
-            with trio.move_on_at(max(self.candidates.next_due(), now + TEND_EVERY)):
+            with trio.move_on_at(self.candidates.next_due() if may_dial else now + TEND_EVERY):
                 await self._candidates_changed.park()
 
     def _may_dial(self) -> bool:
         """Seeds wait to be called: who wants something finds us."""
         taken = self.dialling + len(self.exchange.peers)
-        return not self.exchange.is_seeding and taken < self._site.places.to_dial
+        return not self.exchange.is_seeding and self._site.places.may_dial(taken)
 
     async def _dial(self, endpoint: Endpoint) -> None:
+        with self._site.places.taken():
+            served = await self._dial_and_serve(endpoint)
         now = trio.current_time()
-        self._emit(PeerConnecting(now, self.info_hash, endpoint))
+        if served:
+            self.candidates.released(endpoint, now)
+        else:
+            self.candidates.failed(endpoint, now)
+        self._candidates_changed.unpark_all()
+
+    async def _dial_and_serve(self, endpoint: Endpoint) -> bool:
+        """Whether it became a peer."""
+        self._emit(PeerConnecting(trio.current_time(), self.info_hash, endpoint))
         try:
             connection = await dial(self._site.network, endpoint, self.handshake, self._site.local_ip)
         except (NetworkError, RemoteProtocolError) as error:
-            now = trio.current_time()
-            self.candidates.failed(endpoint, now)
-            self._emit(PeerFailed(now, self.info_hash, endpoint, error.reason, str(error)))
-            return
+            self._emit(PeerFailed(trio.current_time(), self.info_hash, endpoint, error.reason, str(error)))
+            return False
         finally:
             self.dialling -= 1
-            self._candidates_changed.unpark_all()
-        if await self.serve(connection, self.candidates.source(endpoint)):
-            self.candidates.released(endpoint, trio.current_time())
-        else:
-            self.candidates.failed(endpoint, trio.current_time())
-        self._candidates_changed.unpark_all()
+        return await self.serve(connection, self.candidates.source(endpoint))
 
     async def _tend_forever(self) -> None:
         while True:
