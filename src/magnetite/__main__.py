@@ -1,0 +1,5 @@
+"""`python -m magnetite`."""
+
+from magnetite.cli import main
+
+main()
