@@ -28,6 +28,7 @@ from magnetite.net.real import RealNetwork
 from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
 from magnetite.storage.files import open_storage
+from magnetite.storage.resume import ResumeData
 from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.swarm.connection import welcome
 from magnetite.swarm.doorkeeper import Doorkeeper
@@ -42,6 +43,7 @@ from magnetite.wire.handshake import Handshake, new_peer_id
 log = logging.getLogger(__name__)
 
 ANYWHERE = "0.0.0.0"
+UNBOUND = (ANYWHERE, "::")
 DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
@@ -98,7 +100,7 @@ async def open_client(
             network=network,
             peer_id=new_peer_id(rng),
             scope=listener.local.scope,
-            local_ip=None if bind == ANYWHERE else bind,
+            local_ip=None if bind in UNBOUND else bind,
             listen_port=listener.local.port,
             dht_port=node.local.port if node else None,
             places=places or Places(),
@@ -188,9 +190,11 @@ class Client:
         files: FileSelection | None = None,
         peers: Iterable[Address] = (),
         storage: OpenStorage | None = None,
+        resume: ResumeData | None = None,
     ) -> Download:
         """Begin to download, or to share what is in the folder `into` already. Files that `files` leaves out stay out.
 
+        `resume` vouches for what is there, as `create_torrent` gives it; without it what an earlier run saved does.
         `peers` are hosts and ports to dial besides those the DHT names. Adding what is there already gives the same
         Download, with the new peers.
 
@@ -201,7 +205,8 @@ class Client:
         if link.info_hash in self.downloads:
             self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
             return self.downloads[link.info_hash]
-        resume = await self._resume.load(link.info_hash) if self._resume else None
+        if resume is None and self._resume is not None:
+            resume = await self._resume.load(link.info_hash)
         if metainfo is None and resume is not None:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)

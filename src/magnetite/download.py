@@ -21,7 +21,9 @@ class Progress:
     present: int  # bytes of them that are verified
     pieces: int | None
     pieces_present: int
-    is_checked: bool  # what was on disk has been looked at
+    is_checked: bool  # what was on disk has been looked at,
+    pieces_checked: int  # of these
+    pieces_to_check: int
     is_complete: bool
     peers: int  # connected
     peers_known: int  # heard of, connected or not
@@ -83,6 +85,8 @@ class Download:
             pieces=metainfo.piece_count if metainfo else None,
             pieces_present=exchange.have.bit_count(),
             is_checked=self._swarm.checked.is_set(),
+            pieces_checked=self._swarm.survey.done,
+            pieces_to_check=self._swarm.survey.total,
             is_complete=self._swarm.completed.is_set(),
             peers=len(exchange.peers),
             peers_known=len(self._swarm.candidates),

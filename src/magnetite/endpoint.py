@@ -38,6 +38,14 @@ class Endpoint(NamedTuple):
     def scope(self) -> Scope:
         return scope_of(self.ip)
 
+    @property
+    def owner(self) -> str | Endpoint:
+        """What stands for one party in limits: a public address; in a private network, where hosts share, an endpoint.
+
+        Behind one public address there may be several, too, but there they could be made up without end.
+        """
+        return self.ip if self.scope is Scope.GLOBAL else self
+
     def compact(self) -> bytes:
         """6 bytes for IPv4 (BEP 5, Contact Encoding), 18 for IPv6 (BEP 32)."""
         return inet_pton(AF_INET6 if self.is_ipv6 else AF_INET, self.ip) + self.port.to_bytes(2, "big")

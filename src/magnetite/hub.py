@@ -57,6 +57,12 @@ class EventReader:
         self._events.append(event)
         self._waiting.unpark()
 
+    def take_waiting(self) -> list[Event]:
+        """What is queued now, without waiting."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
     def close(self) -> None:
         """The iteration ends after what is queued already."""
         self._is_closed = True

@@ -53,11 +53,12 @@ def test_a_download_killed_in_the_middle_goes_on_and_fetches_no_verified_piece_a
                 break
         first.send_signal(signal.SIGKILL)
     verified = record["have"] * payload.metainfo.piece_length
-    finished = [path for path in (tmp_path / "ours").rglob("*") if path.is_file() and path.suffix != ".part"]
-    assert all(path.read_bytes() == (payload.folder / path.relative_to(tmp_path / "ours")).read_bytes() for path in finished)
+    ours = tmp_path / "ours"
+    finished = [path for path in ours.rglob("*") if path.is_file() and path.suffix != ".part"]
+    assert all(path.read_bytes() == (payload.folder / path.relative_to(ours)).read_bytes() for path in finished)
     with get(payload, tmp_path, seed) as second:
         output, _ = second.communicate(timeout=60)
     assert second.returncode == 0
     [completed] = [record for record in map(json.loads, output.splitlines()) if record["event"] == "download_completed"]
-    assert payload.is_in(tmp_path / "ours")
+    assert payload.is_in(ours)
     assert completed["downloaded"] <= whole - verified + 16 * payload.metainfo.piece_length  # and what was under way

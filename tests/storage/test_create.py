@@ -6,7 +6,9 @@ import pytest
 from magnetite.errors import InvalidMetainfo, LocalProtocolError, Reason, StorageError
 from magnetite.storage.create import create_torrent
 from magnetite.storage.files import open_storage
+from magnetite.storage.resume import trusted_pieces
 from magnetite.torrent.metainfo import decode_torrent, encode_torrent
+from magnetite.torrent.pieces import everything
 from tests.torrent.samples import content, hashes
 
 pytestmark = pytest.mark.real_clock
@@ -23,7 +25,7 @@ def fill(folder):
 
 async def test_a_file_becomes_a_torrent_of_one_file(tmp_path):
     (tmp_path / "file.bin").write_bytes(DATA)
-    metainfo = await create_torrent(tmp_path / "file.bin")
+    metainfo = (await create_torrent(tmp_path / "file.bin")).metainfo
     assert [(entry.path, entry.length) for entry in metainfo.files] == [(("file.bin",), 100_000)]
     assert metainfo.piece_hashes == hashes(DATA, 16384)
     assert bytes(metainfo.info_hash) == sha1(metainfo.info).digest()
@@ -31,12 +33,14 @@ async def test_a_file_becomes_a_torrent_of_one_file(tmp_path):
 
 async def test_a_folder_becomes_a_torrent_that_can_be_shared_from_where_it_is(tmp_path):
     fill(tmp_path / "folder")
-    metainfo = await create_torrent(tmp_path / "folder", piece_length=1 << 15, comment="hello", creation_date=5)
+    created = await create_torrent(tmp_path / "folder", piece_length=1 << 15, comment="hello", creation_date=5)
+    metainfo = created.metainfo
     assert [entry.path[1:] for entry in metainfo.files] == [("a", "empty"), ("a", "z"), ("a b",), ("b.bin",)]
     assert metainfo.piece_hashes == hashes(DATA[50_000:] + DATA[:50_000], 1 << 15)
     assert (metainfo.comment, metainfo.creation_date) == ("hello", 5)
     assert decode_torrent(encode_torrent(metainfo)) == metainfo
     async with open_storage(metainfo, tmp_path) as storage:
+        assert trusted_pieces(created.resume, metainfo, await storage.stats()) == everything(metainfo.piece_count)
         assert all([await storage.verify(piece) for piece in range(metainfo.piece_count)])
 
 
@@ -57,7 +61,7 @@ async def test_nothing_on_disk_is_changed(tmp_path):
 async def test_the_path_given_may_be_a_link(tmp_path):
     fill(tmp_path / "folder")
     (tmp_path / "link").symlink_to(tmp_path / "folder")
-    assert (await create_torrent(tmp_path / "link")).name == "folder"
+    assert (await create_torrent(tmp_path / "link")).metainfo.name == "folder"
 
 
 @pytest.mark.parametrize("target", ["b.bin", "a", "/etc", "nowhere"])

@@ -15,7 +15,7 @@ from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import shortened, size
 from magnetite.storage.atomic import write_atomically
-from magnetite.storage.create import create_torrent
+from magnetite.storage.create import Created, create_torrent
 from magnetite.storage.failures import naming
 from magnetite.torrent.magnet import MagnetLink
 from magnetite.torrent.metainfo import Metainfo, encode_torrent
@@ -37,13 +37,13 @@ def create(path: Path, output: Path | None, run: Callable[..., None]) -> None:
 
 
 async def _create(path: Path, output: Path | None, report: Report) -> None:
-    metainfo = await hash_files(path, report)
+    metainfo = (await hash_files(path, report)).metainfo
     torrent = output or Path(f"{metainfo.name}.torrent")
     await save_torrent(metainfo, torrent)
     await report_created(metainfo, torrent, report)
 
 
-async def hash_files(path: Path, report: Report) -> Metainfo:
+async def hash_files(path: Path, report: Report) -> Created:
     """The torrent of what is at `path`, with a bar while it is hashed. Raises as `create_torrent`."""
     status = Status(Phase.HASHING, f"{shortened(str(path))}: looking what is there")
 

@@ -27,7 +27,7 @@ from magnetite.torrent.metainfo import Metainfo
 
 LOOPBACK = "127.0.0.1"
 SEEDERS = 2
-NODES = 5  # besides; a larger DHT on one address would run into the answers a node gives to one address
+NODES = 8  # besides; a larger DHT on one address would run into the answers a node gives to one address
 MIB = 1 << 20
 PAYLOAD = {"film.bin": 24 * MIB, "subtitles/english.bin": 1 * MIB, "sound/track.bin": 7 * MIB}  # 32 MiB in all
 
@@ -47,7 +47,7 @@ async def _demo(report: Report) -> None:
         shared, downloads = Path(name, "shared"), Path(name, "downloads")
         payload = shared / "magnetite demo"
         await trio.to_thread.run_sync(_make_payload, payload, SystemRandom())
-        metainfo = await hash_files(payload, report)
+        metainfo = (await hash_files(payload, report)).metainfo
         magnet = MagnetLink(metainfo.info_hash, metainfo.name)
         async with background() as nursery:
             async with report.showing(lambda: Status(Phase.PREPARING, f"starting {NODES} nodes, {SEEDERS} seeders")):

@@ -34,6 +34,7 @@ class Report:
         self.console = Console(stderr=True)
         self._screen = open_screen(self.console)
         self._events = EventReader(READER_LIMIT)
+        self._unwritten: list[bytes] = []
         self._printing = trio.Lock()
         self._printed = trio.Event()
 
@@ -82,7 +83,8 @@ class Report:
     async def print_events(self) -> None:
         """Print what `observe` takes in, until `finish`. Raises as `result`."""
         async for event in self._events:
-            await self._print_record(as_record(event))
+            batch = [event, *self._events.take_waiting()]
+            await self._print(*(json.dumps(as_record(each)) for each in batch))
         self._printed.set()
 
     async def finish(self) -> None:
@@ -97,10 +99,14 @@ class Report:
     async def _print_record(self, record: Mapping[str, object]) -> None:
         await self._print(json.dumps(record))
 
-    async def _print(self, line: str) -> None:
-        data = (line + "\n").encode(errors="replace")
+    async def _print(self, *lines: str) -> None:
+        """Returns when they are written. Whoever's turn it is writes what has come from others, too: a busy client
+        comes back from a thread late, and hundreds of results may be waiting."""
+        self._unwritten += ((line + "\n").encode(errors="replace") for line in lines)
         async with self._printing:
-            await trio.to_thread.run_sync(partial(_write, sys.stdout.fileno(), data), abandon_on_cancel=True)
+            data, self._unwritten = b"".join(self._unwritten), []
+            if data:
+                await trio.to_thread.run_sync(partial(_write, sys.stdout.fileno(), data), abandon_on_cancel=True)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -27,7 +27,8 @@ def share(path: Path, save: Path | None, networking: Networking, run: Callable[.
 
 
 async def _share(path: Path, save: Path | None, networking: Networking, report: Report) -> None:
-    metainfo = await hash_files(path, report)
+    created = await hash_files(path, report)
+    metainfo = created.metainfo
     if save is not None:
         await save_torrent(metainfo, save)
     tally = DhtTally()
@@ -39,7 +40,7 @@ async def _share(path: Path, save: Path | None, networking: Networking, report: 
     async with networking.open_client(observe) as client:
         await report_created(metainfo, save, report)  # not before we can be reached
         report.say(f"peers reach us at port {client.port}")
-        download = await client.add(metainfo, into=_folder(path), peers=networking.peers)
+        download = await client.add(metainfo, into=_folder(path), peers=networking.peers, resume=created.resume)
         async with report.showing(lambda: status_of(download.progress(), tally if networking.dht else None)):
             await download.completed()
             await give_back(download)

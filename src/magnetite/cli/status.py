@@ -73,7 +73,8 @@ def status_of(progress: Progress, dht: DhtTally | None) -> Status:
     if not progress.is_checked:
         if progress.pieces is None:
             return _without_metadata(progress, dht)
-        return Status(Phase.CHECKING, f"{_name(progress)}: checking what is on disk")
+        words = f"{_name(progress)}: checking what is on disk"
+        return Status(Phase.CHECKING, words, progress.pieces_checked, progress.pieces_to_check or None)
     if progress.is_complete:
         return _seeding(progress, dht)
     return _downloading(progress, dht)

@@ -86,7 +86,7 @@ class Exchange:
         self.counters.queries_received += 1
         if self._read_only:  # "It no longer responds to 'query' messages that it receives" (BEP 43)
             return
-        if not self._limiter.allows(source.ip, now):
+        if not self._limiter.allows(source.owner, now):
             self.counters.over_limit += 1
             return
         if isinstance(message, RefusedQuery):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Final
 
 MAX_SOURCES: Final = 10_000  # addresses remembered; who was pushed out starts with a full bucket
@@ -25,17 +26,17 @@ class AnswerLimiter:
         self._rate, self._burst = rate, burst
         self._source_rate, self._source_burst = source_rate, source_burst
         self._all = _Bucket(burst)
-        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
+        self._sources: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
-    def allows(self, ip: str, now: float) -> bool:
-        """Whether a query from `ip` is answered; if so, it is counted."""
-        bucket = self._sources.get(ip)
+    def allows(self, source: Hashable, now: float) -> bool:
+        """Whether a query from `source` (see `Endpoint.owner`) is answered; if so, it is counted."""
+        bucket = self._sources.get(source)
         if bucket is None:
             if len(self._sources) >= MAX_SOURCES:
                 self._sources.popitem(last=False)
-            bucket = self._sources[ip] = _Bucket(self._source_burst, now)
+            bucket = self._sources[source] = _Bucket(self._source_burst, now)
         else:
-            self._sources.move_to_end(ip)
+            self._sources.move_to_end(source)
         return bucket.take(self._source_rate, self._source_burst, now) and self._all.take(self._rate, self._burst, now)
 
 

@@ -75,7 +75,7 @@ class RoutingTable:
 
     def on_response(self, contact: Contact, round_trip: float, now: float) -> None:
         """`contact` answered a query of ours within `round_trip` seconds."""
-        entry = self._by_address.get(self._address(contact.endpoint))
+        entry = self._by_address.get(contact.endpoint.owner)
         if entry is not None and entry.contact == contact:
             self._confirm(entry, round_trip, now)
             return
@@ -99,19 +99,19 @@ class RoutingTable:
 
     def on_named(self, contact: Contact, now: float) -> None:
         """Somebody named `contact`, maybe itself: kept unverified if there is room, for upkeep to ask."""
-        known = contact.node_id in self._by_id or self._address(contact.endpoint) in self._by_address
+        known = contact.node_id in self._by_id or contact.endpoint.owner in self._by_address
         if not known and self.has_room_for(contact.node_id) and self._is_welcome(contact):
             self._insert(RoutingEntry(contact), now)
 
     def on_asked(self, endpoint: Endpoint, now: float) -> None:
         """We sent a query to `endpoint`."""
-        entry = self._by_address.get(self._address(endpoint))
+        entry = self._by_address.get(endpoint.owner)
         if entry is not None and entry.contact.endpoint == endpoint:
             entry.last_asked = now
 
     def on_failure(self, endpoint: Endpoint, now: float) -> None:
         """Nobody answered us from `endpoint`. To be called only while the network itself is known to work."""
-        entry = self._by_address.get(self._address(endpoint))
+        entry = self._by_address.get(endpoint.owner)
         if entry is None or entry.contact.endpoint != endpoint:
             return
         entry.failures += 1
@@ -158,7 +158,7 @@ class RoutingTable:
 
     def _make_way(self, contact: Contact, now: float) -> bool:
         """Settle who owns the id and the address of a contact that just answered; False if somebody better does."""
-        same_address = self._by_address.get(self._address(contact.endpoint))
+        same_address = self._by_address.get(contact.endpoint.owner)
         if same_address is not None:
             if same_address.contact.endpoint == contact.endpoint:
                 self._remove(same_address, Reason.PROTOCOL_ERROR, now)  # it changed its id
@@ -179,7 +179,7 @@ class RoutingTable:
         if bucket is None:
             bucket = self._buckets[number] = Bucket(LARGE_BUCKETS[number] if number < len(LARGE_BUCKETS) else K)
         self._by_id[entry.contact.node_id] = entry
-        self._by_address[self._address(entry.contact.endpoint)] = entry
+        self._by_address[entry.contact.endpoint.owner] = entry
         displaced, dropped = bucket.insert(entry)
         if dropped is not None:
             self._forget(dropped)
@@ -202,11 +202,7 @@ class RoutingTable:
 
     def _forget(self, entry: RoutingEntry) -> None:
         del self._by_id[entry.contact.node_id]
-        del self._by_address[self._address(entry.contact.endpoint)]
-
-    def _address(self, endpoint: Endpoint) -> _Address:
-        """What may have one entry only: a public IP address; in a private network, where hosts share, an endpoint."""
-        return endpoint.ip if endpoint.scope is Scope.GLOBAL else endpoint
+        del self._by_address[entry.contact.endpoint.owner]
 
     def _current_index(self, now: float) -> ClosestIndex:
         if self._index is None or now >= self._indexed_at + INDEX_LIFETIME:

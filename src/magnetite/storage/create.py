@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -13,11 +13,21 @@ import trio
 from magnetite.errors import LocalProtocolError, Reason, StorageError
 from magnetite.storage.failures import naming, storage_error
 from magnetite.storage.files import THREADS, FileStorage, open_storage
+from magnetite.storage.resume import ResumeData
 from magnetite.torrent.create import MAX_PIECE_LENGTH, SizedPath, choose_piece_length, encode_info, in_order
 from magnetite.torrent.metainfo import HASH_LENGTH, Metainfo, decode_info
+from magnetite.torrent.pieces import everything
 
 Progress = Callable[[int, int], None]
 """Called with the bytes hashed so far and the bytes in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A torrent that was just made, and resume data that vouches for what it was made from."""
+
+    metainfo: Metainfo
+    resume: ResumeData
 
 
 async def create_torrent(
@@ -28,7 +38,7 @@ async def create_torrent(
     created_by: str | None = None,
     creation_date: int | None = None,
     progress: Progress = lambda done, total: None,
-) -> Metainfo:
+) -> Created:
     """The torrent of a file or of everything in a folder. `path.resolve().parent` is the folder to share it from.
 
     Raises StorageError for what cannot be shared as it is: links, devices, unreadable files, files that change
@@ -50,7 +60,9 @@ async def create_torrent(
         if await storage.stats() != before:
             raise _changed(path)
     metainfo = decode_info(encode_info(files, piece_length, hashes))
-    return replace(metainfo, comment=comment, created_by=created_by, creation_date=creation_date)
+    resume = ResumeData(metainfo.info_hash, metainfo.info, everything(metainfo.piece_count), before)
+    described = replace(metainfo, comment=comment, created_by=created_by, creation_date=creation_date)
+    return Created(described, resume)
 
 
 async def _hash_pieces(storage: FileStorage, metainfo: Metainfo, progress: Progress) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 MOST_WAITING = 1000  # callers; each costs a task and 16 KiB, for at most 10 s
-MOST_FROM_ONE = 20  # callers of one address: several peers may live behind one router
+MOST_FROM_ONE = 200  # callers of one address: one client may want many torrents at once, or many share a router
 
 
 class Doorkeeper:

@@ -43,7 +43,7 @@ from magnetite.wire.messages import (
 )
 
 VERSION = "magnetite 0.1"
-USELESS_AFTER = 60.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
+USELESS_AFTER = 300.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
 
 
 def ignore(value: object) -> None:

@@ -23,7 +23,15 @@ class Findings:
     checked: int
 
 
-async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None) -> Findings:
+class Survey:
+    """How far the look at the disk is, in pieces."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.total = 0
+
+
+async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None, progress: Survey) -> Findings:
     """Trust what resume data vouches for, hash what else may be there. Raises StorageError, in a group."""
     stats = await storage.stats()
     have = trusted_pieces(resume, metainfo, stats) if resume else 0
@@ -31,12 +39,14 @@ async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None
     absent = [file for file, stat in enumerate(stats) if stat is None and not metainfo.files[file].is_padding]
     doubtful = pieces.everything(metainfo.piece_count) & ~have & ~PieceMap(metainfo).pieces_of(absent)
     unchecked = pieces.indices(doubtful)
+    progress.total = doubtful.bit_count()
 
     async def check_some() -> None:
         nonlocal have
         for piece in unchecked:
             if await storage.verify(piece):
                 have |= 1 << piece
+            progress.done += 1
 
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):

@@ -38,7 +38,7 @@ from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.keeper import Keeper, Remember, forget
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.places import Places
-from magnetite.swarm.survey import survey
+from magnetite.swarm.survey import Survey, survey
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.selection import FileSelection
@@ -84,6 +84,7 @@ class Swarm:
         self.candidates = CandidatePool(site.scope)
         self.exchange = Exchange(info_hash, self.candidates, site.rng, site.emit)
         self.dialling = 0
+        self.survey = Survey()
         self._site = site
         self._emit = site.emit
         self._commits = CommitQueue()
@@ -149,7 +150,7 @@ class Swarm:
                     self._accept(metainfo)
                 wanted = selection.indices(metainfo)
                 async with open_storage(metainfo, wanted) as storage:
-                    findings = await survey(storage, metainfo, resume)
+                    findings = await survey(storage, metainfo, resume, self.survey)
                     now = trio.current_time()
                     have, checked = findings.have.bit_count(), findings.checked.bit_count()
                     self._emit(ChecksFinished(now, self.info_hash, have, checked))
