@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import trio
@@ -26,7 +27,7 @@ class Report:
     """One a run of the program.
 
     Whoever reads a pipe slowly must not stop the client: events wait in a bounded queue for the task that runs
-    `print_events`, and lines are written in a thread. Results are never dropped; the verb waits for them instead.
+    `print_events`, and what does not fit into the pipe is written in a thread. Results are never dropped; the verb waits for them instead.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -100,21 +101,41 @@ class Report:
         await self._print(json.dumps(record))
 
     async def _print(self, *lines: str) -> None:
-        """Returns when they are written. Whoever's turn it is writes what has come from others, too: a busy client
-        comes back from a thread late, and hundreds of results may be waiting."""
+        """Returns when they are written. Whoever's turn it is writes what has come from others, too.
+
+        What the reader has room for is written at once, for a thread's turn may be long in coming in a busy client.
+        """
         self._unwritten += ((line + "\n").encode(errors="replace") for line in lines)
         async with self._printing:
             data, self._unwritten = b"".join(self._unwritten), []
-            if data:
-                await trio.to_thread.run_sync(partial(_write, sys.stdout.fileno(), data), abandon_on_cancel=True)
+            rest = _write_what_fits(sys.stdout.fileno(), data)
+            if rest:
+                await trio.to_thread.run_sync(partial(_write, sys.stdout.fileno(), rest), abandon_on_cancel=True)
+
+
+def _write_what_fits(descriptor: int, data: bytes) -> bytes:
+    """Write as much as can be written without waiting; what is left."""
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    with _naming_output():
+        while data and room.poll(0):
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]  # so much never waits once there is room
+    return data
 
 
 def _write(descriptor: int, data: bytes) -> None:
     """All of it, past Python's buffers: a thread that waits here must not hold their lock when the program ends."""
     left = memoryview(data)
-    try:
+    with _naming_output():
         while left:
             left = left[os.write(descriptor, left) :]
+
+
+@contextmanager
+def _naming_output() -> Iterator[None]:
+    """Turn what the system says of standard output into StorageError, a closed pipe excepted."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
