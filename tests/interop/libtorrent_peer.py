@@ -24,7 +24,6 @@ def main() -> None:
             "listen_interfaces": options.listen,
             "dht_bootstrap_nodes": options.router,
             "enable_dht": bool(options.router),
-            "upload_rate_limit": options.rate,
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
@@ -42,6 +41,7 @@ def main() -> None:
     parameters.save_path = options.folder
     parameters.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     handle = session.add_torrent(parameters)
+    handle.set_upload_limit(options.rate)  # the session's limit leaves out peers in private networks
     print("port", session.listen_port())
     while True:
         status = handle.status()
