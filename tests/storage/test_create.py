@@ -6,7 +6,7 @@ import pytest
 from magnetite.errors import InvalidMetainfo, LocalProtocolError, Reason, StorageError
 from magnetite.storage.create import create_torrent
 from magnetite.storage.files import open_storage
-from magnetite.storage.resume import trusted_pieces
+from magnetite.storage.resume import doubtful_pieces
 from magnetite.torrent.metainfo import decode_torrent, encode_torrent
 from magnetite.torrent.pieces import everything
 from tests.torrent.samples import content, hashes
@@ -40,7 +40,8 @@ async def test_a_folder_becomes_a_torrent_that_can_be_shared_from_where_it_is(tm
     assert (metainfo.comment, metainfo.creation_date) == ("hello", 5)
     assert decode_torrent(encode_torrent(metainfo)) == metainfo
     async with open_storage(metainfo, tmp_path) as storage:
-        assert trusted_pieces(created.resume, metainfo, await storage.stats()) == everything(metainfo.piece_count)
+        assert created.resume.verified == everything(metainfo.piece_count)
+        assert not doubtful_pieces(created.resume, metainfo, await storage.stats())
         assert all([await storage.verify(piece) for piece in range(metainfo.piece_count)])
 
 

@@ -14,10 +14,10 @@ from magnetite.storage.resume import (
     HEADER,
     ResumeData,
     decode_resume,
+    doubtful_pieces,
     encode_resume,
     load_resume,
     save_resume,
-    trusted_pieces,
 )
 from magnetite.torrent.pieces import everything, indices
 from tests.torrent.samples import multi, piece_of
@@ -125,16 +125,28 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_a_fresh_start(tmp_path):
         load_resume(tmp_path / "x.resume")
 
 
+def trusted(resume, metainfo, current):
+    return resume.verified & everything(7) & ~doubtful_pieces(resume, metainfo, current)
+
+
 # -- trust -----------------------------------------------------------------------------------------------------------
 
 
 def test_untouched_files_are_trusted():
-    assert trusted_pieces(EVERYTHING, METAINFO, STATS) == everything(7)
+    assert trusted(EVERYTHING, METAINFO, STATS) == everything(7)
+
+
+def test_in_untouched_files_nothing_is_to_be_looked_at_again():
+    assert doubtful_pieces(replace(EVERYTHING, verified=0b100010), METAINFO, STATS) == 0
+
+
+def test_without_resume_data_everything_is_to_be_looked_at():
+    assert doubtful_pieces(None, METAINFO, STATS) == everything(7)
 
 
 def test_only_what_was_verified_is_trusted():
     resume = replace(EVERYTHING, verified=0b100010)
-    assert set(indices(trusted_pieces(resume, METAINFO, STATS))) == {1, 5}
+    assert set(indices(trusted(resume, METAINFO, STATS))) == {1, 5}
 
 
 PIECES = {0: {0, 1, 2}, 1: set(), 2: {2}, 4: {4, 5, 6}}  # by file; piece 3 is padding alone
@@ -148,12 +160,12 @@ def test_pieces_of_changed_files_are_to_be_verified_again(files, now):
 
     current = [change(stat) if file in files else stat for file, stat in enumerate(STATS)]
     expected = set(range(7)).difference(*(PIECES[file] for file in files))
-    assert set(indices(trusted_pieces(EVERYTHING, METAINFO, current))) == expected
+    assert set(indices(trusted(EVERYTHING, METAINFO, current))) == expected
 
 
 def test_a_file_missing_then_and_now_vouches_for_nothing():
     files = (None, *STATS[1:])
-    assert set(indices(trusted_pieces(replace(EVERYTHING, files=files), METAINFO, files))) == {3, 4, 5, 6}
+    assert set(indices(trusted(replace(EVERYTHING, files=files), METAINFO, files))) == {3, 4, 5, 6}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +177,7 @@ def test_a_file_missing_then_and_now_vouches_for_nothing():
     ],
 )
 def test_resume_data_of_another_torrent_vouches_for_nothing(resume):
-    assert trusted_pieces(resume, METAINFO, STATS) == 0
+    assert trusted(resume, METAINFO, STATS) == 0
 
 
 @pytest.mark.real_clock
@@ -176,7 +188,7 @@ async def test_a_torrent_left_and_taken_up_again_is_trusted_as_far_as_it_was_not
         await storage.flush()
         resume = replace(EVERYTHING, files=await storage.stats())
     async with open_storage(METAINFO, tmp_path) as storage:
-        assert trusted_pieces(resume, METAINFO, await storage.stats()) == everything(7)
+        assert trusted(resume, METAINFO, await storage.stats()) == everything(7)
     (tmp_path / "folder" / "b").write_bytes(b"?????")
     async with open_storage(METAINFO, tmp_path) as storage:
-        assert set(indices(trusted_pieces(resume, METAINFO, await storage.stats()))) == {0, 1, 3, 4, 5, 6}
+        assert set(indices(trusted(resume, METAINFO, await storage.stats()))) == {0, 1, 3, 4, 5, 6}

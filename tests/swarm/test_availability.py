@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -54,6 +54,7 @@ class Counted(RuleBasedStateMachine):
 
 
 TestCounted = Counted.TestCase
+TestCounted.settings = settings(max_examples=50, stateful_step_count=30)
 
 
 @given(MASKS)

@@ -136,6 +136,18 @@ def test_a_full_pool_makes_room_by_what_has_failed_and_otherwise_takes_nothing(m
     assert {pool.next(RETRY_AFTER), pool.next(RETRY_AFTER)} == {B, C}
 
 
+def test_what_was_forgotten_while_it_waited_does_not_come_back_twice(monkeypatch):
+    monkeypatch.setattr(candidates, "CAPACITY", 1)
+    pool = pool_of(A)
+    for now in (0, 60):
+        assert pool.next(now) == A
+        pool.failed(A, now)  # the second time, it is due at 180
+    assert pool.add(B, Source.DHT, 130)
+    pool.ban(B.ip)
+    assert pool.add(A, Source.DHT, 131)
+    assert [pool.next(131), pool.next(180)] == [A, None]
+
+
 def test_the_many_ports_of_a_liar_do_not_fill_the_pool(monkeypatch):
     monkeypatch.setattr(candidates, "CAPACITY", 100)
     pool = pool_of(*(Endpoint(A.ip, port) for port in range(1, 101)))
@@ -170,7 +182,7 @@ def test_an_end_that_follows_no_dial_changes_nothing():
     for endpoint in (A, B):
         pool.failed(endpoint, 0)
         pool.released(endpoint, 0)
-    assert [pool.next(0), pool.next(0)] == [A, None]
+    assert [pool.next(now) for now in (0, 0, 100)] == [A, None, None]
 
 
 def test_an_empty_pool_is_never_due():

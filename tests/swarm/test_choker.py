@@ -57,9 +57,8 @@ def test_a_peer_that_owes_us_blocks_is_last_however_fast_it_was(rng):
 
 
 def test_the_optimistic_slot_is_kept_for_its_time_and_then_goes_round(rng):
-    choker, chosen = Choker[int](rng), []
-    for tick in range(120):
-        chosen.append(choker.choose(crowd(12), seeding=False, now=tick * CHOKE_INTERVAL).optimistic)
+    choker = Choker[int](rng)
+    chosen = [choker.choose(crowd(12), seeding=False, now=tick * CHOKE_INTERVAL).optimistic for tick in range(120)]
     turn = int(OPTIMISTIC_INTERVAL / CHOKE_INTERVAL)
     turns = [chosen[at : at + turn] for at in range(0, len(chosen), turn)]
     assert all(len(set(one)) == 1 for one in turns)

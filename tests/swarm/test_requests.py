@@ -63,7 +63,7 @@ def owed_by(book: RequestBook[Remote]) -> dict[BlockRequest, list[Remote]]:
 
 
 class Swarming(RuleBasedStateMachine):
-    """Peers of all kinds come, answer, lie, choke, fall silent and go; at the end the honest ones finish the torrent."""
+    """Peers come, answer, lie, choke, fall silent and go; at the end the honest ones finish the torrent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -303,6 +303,7 @@ class Swarming(RuleBasedStateMachine):
                 self.asked(remote, 2 - self.book.owed(remote))
                 while remote.inbox:
                     self.delivered(remote)
+                    self.asked(remote, 2 - self.book.owed(remote))
             if self.book.is_complete:
                 return
         raise AssertionError(f"stuck without {list(indices(self.book.missing))}")
@@ -375,6 +376,16 @@ def test_near_the_end_a_block_is_asked_of_three_and_the_first_copy_frees_the_oth
     assert arrival is not None
     assert arrival.cancel == (remotes[0], remotes[2])
     assert [book.owed(remote) for remote in remotes] == [1, 1, 1, 0]
+
+
+def test_while_a_block_is_free_for_somebody_none_is_asked_twice():
+    a, b = Remote("a", ALL), Remote("b", ALL)
+    book = book_of(a, b, wanted=0b11)
+    first = book.next_requests(a, 0b01, 2, 0)
+    book.next_requests(a, 0b10, 1, 0)
+    assert book.next_requests(b, 0b01, 2, 0) == []
+    assert len(book.next_requests(b, 0b10, 1, 0)) == 1
+    assert book.next_requests(b, 0b01, 2, 0) == first
 
 
 def test_a_second_copy_is_dropped():
@@ -518,6 +529,15 @@ def test_a_suspect_that_chokes_does_not_keep_its_piece_from_others():
     take(book, liar, book.next_requests(liar, ALL, 1, 0))
     book.lapse(liar)
     assert len(book.next_requests(other, ALL, 9, 0)) == 2
+
+
+def test_the_piece_of_a_suspect_that_leaves_is_open_at_once():
+    liar, honest = Remote("liar", ALL, lies=True), Remote("honest", ALL)
+    book = book_of(liar, honest, wanted=0b1)
+    share_a_bad_piece(book, liar, honest)
+    take(book, liar, book.next_requests(liar, ALL, 1, 0))
+    book.on_gone(liar, ALL)
+    assert book.picker.open == 0b1
 
 
 def test_what_a_liar_left_behind_is_its_fault_even_when_it_is_gone():

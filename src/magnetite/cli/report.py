@@ -27,7 +27,8 @@ class Report:
     """One a run of the program.
 
     Whoever reads a pipe slowly must not stop the client: events wait in a bounded queue for the task that runs
-    `print_events`, and what does not fit into the pipe is written in a thread. Results are never dropped; the verb waits for them instead.
+    `print_events`, and what does not fit into the pipe is written in a thread. Results are never dropped; the verb
+    waits for them instead.
     """
 
     def __init__(self, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from magnetite.storage.base import FileStat
 from magnetite.storage.failures import naming
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
-from magnetite.torrent.pieces import from_wire, to_wire
+from magnetite.torrent.pieces import everything, from_wire, to_wire
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +37,25 @@ class ResumeData:
     uploaded: int = 0
 
 
-def trusted_pieces(resume: ResumeData, metainfo: Metainfo, current: Sequence[FileStat | None]) -> int:
-    """The verified pieces that need no second look, because every file they touch is as it was left. Pure.
+def doubtful_pieces(resume: ResumeData | None, metainfo: Metainfo, current: Sequence[FileStat | None]) -> int:
+    """The set of pieces that resume data does not speak for: those that touch a file which is not as it was left. Pure.
 
-    `current` are the files as they are now (`Storage.stats`). The pieces left out are to be verified again.
+    `current` are the files as they are now (`Storage.stats`). Of the other pieces `verified` tells the truth, both
+    ways: what it does not hold was not there when the file was last changed.
     """
     if (
-        resume.info_hash != metainfo.info_hash
+        resume is None
+        or resume.info_hash != metainfo.info_hash
         or resume.verified.bit_length() > metainfo.piece_count
         or not len(resume.files) == len(current) == len(metainfo.files)
     ):
-        return 0
+        return everything(metainfo.piece_count)
     changed = (
         file
         for file, entry in enumerate(metainfo.files)
         if not entry.is_padding and (current[file] is None or current[file] != resume.files[file])
     )
-    return resume.verified & ~PieceMap(metainfo).pieces_of(changed)
+    return PieceMap(metainfo).pieces_of(changed)
 
 
 def save_resume(path: Path, resume: ResumeData) -> None:

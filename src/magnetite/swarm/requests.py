@@ -219,7 +219,10 @@ class RequestBook(Generic[P]):
         return partial
 
     def _reclaim(self, peer: P, pieces: int) -> None:
-        """Give up a piece that `peer` has but may not add to and nobody works on: it would wait for ever otherwise."""
+        """Give up a piece that `peer` has but may not add to and nobody works on: it would wait for ever otherwise.
+
+        Peers that can be asked are asked again after every block, so nobody's current work is taken away here.
+        """
         for partial in self._unasked.values():
             if partial.is_abandoned and pieces >> partial.piece & 1 and not self._may_add(peer, partial, pieces):
                 self._give_up(partial)

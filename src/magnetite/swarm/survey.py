@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import trio
 
 from magnetite.storage.base import Storage
-from magnetite.storage.resume import ResumeData, trusted_pieces
+from magnetite.storage.resume import ResumeData, doubtful_pieces
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
@@ -34,10 +34,12 @@ class Survey:
 async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None, progress: Survey) -> Findings:
     """Trust what resume data vouches for, hash what else may be there. Raises StorageError, in a group."""
     stats = await storage.stats()
-    have = trusted_pieces(resume, metainfo, stats) if resume else 0
+    doubtful = doubtful_pieces(resume, metainfo, stats)
+    vouched_for = pieces.everything(metainfo.piece_count) & ~doubtful
+    have = resume.verified & vouched_for if resume else 0
     storage.trust(have)
-    absent = [file for file, stat in enumerate(stats) if stat is None and not metainfo.files[file].is_padding]
-    doubtful = pieces.everything(metainfo.piece_count) & ~have & ~PieceMap(metainfo).pieces_of(absent)
+    absent = (file for file, stat in enumerate(stats) if stat is None and not metainfo.files[file].is_padding)
+    doubtful &= ~PieceMap(metainfo).pieces_of(absent)
     unchecked = pieces.indices(doubtful)
     progress.total = doubtful.bit_count()
 
