@@ -18,7 +18,7 @@ from magnetite.dht.node import DEFAULT_ROUTERS, QUERY_RATE, DhtNode, open_node
 from magnetite.dht.schedule import ANNOUNCE_INTERVAL, search_delays
 from magnetite.download import Download
 from magnetite.endpoint import Endpoint
-from magnetite.errors import MagnetiteError, NetworkError, RemoteProtocolError
+from magnetite.errors import LocalProtocolError, MagnetiteError, NetworkError, RemoteProtocolError
 from magnetite.events import DownloadFailed, Source
 from magnetite.hub import EventHub, Observer
 from magnetite.ids import InfoHash
@@ -198,9 +198,11 @@ class Client:
         `peers` are hosts and ports to dial besides those the DHT names. Adding what is there already gives the same
         Download, with the new peers.
 
-        Raises InvalidMagnet, UnsupportedTorrent, PrivateTorrent, or StorageError (unreadable resume data).
+        Raises InvalidMagnet, UnsupportedTorrent, PrivateTorrent, StorageError (unreadable resume data), or
+        LocalProtocolError while `fetch_metadata` is at work on it.
         """
         link, metainfo = _understand(torrent)
+        self._refuse_if_fetching(link.info_hash)
         named = (*link.peers, *peers)
         if link.info_hash in self.downloads:
             self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
@@ -219,7 +221,7 @@ class Client:
             resume=resume,
             remember=self._resume.save if self._resume else forget,
         )
-        self._begin.send_nowait(partial(self._run_download, download, swarm, running, named))
+        self._begin.send_nowait(partial(self._run_download, download, swarm, metainfo, named, running))
         return download
 
     async def fetch_metadata(self, torrent: str | MagnetLink, peers: Iterable[Address] = ()) -> Metainfo:
@@ -230,6 +232,7 @@ class Client:
         link, _ = _understand(torrent)
         if link.info_hash in self.downloads:
             return await self.downloads[link.info_hash].metadata()
+        self._refuse_if_fetching(link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
         try:
             async with trio.open_nursery() as nursery:
@@ -245,6 +248,13 @@ class Client:
             del self._swarms[link.info_hash]
         raise failure
 
+    def _refuse_if_fetching(self, info_hash: InfoHash) -> None:
+        """Two swarms of one torrent behind one peer id would be taken for one and the same peer, and refused."""
+        if info_hash in self._swarms and info_hash not in self.downloads:
+            raise LocalProtocolError(
+                f"the metadata of {info_hash} is being fetched already; wait for it or cancel that"
+            )
+
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     async def _run_forever(self) -> None:
@@ -254,13 +264,20 @@ class Client:
                 nursery.start_soon(begin)
 
     async def _run_download(
-        self, download: Download, swarm: Swarm, running: Callable[[], Awaitable[None]], peers: Iterable[Address]
+        self,
+        download: Download,
+        swarm: Swarm,
+        metainfo: Metainfo | None,
+        peers: Iterable[Address],
+        running: Callable[[], Awaitable[None]],
     ) -> None:
         try:
             with download.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._resolve_peers, swarm, peers)
                     nursery.start_soon(partial(self._discover, swarm, announce=True))
+                    if metainfo is not None and self.node is not None:
+                        nursery.start_soon(self._resolve_nodes, self.node, metainfo.nodes)
                     await running()
         except* MagnetiteError as group:
             download.error = error = _first(group)
@@ -284,15 +301,24 @@ class Client:
             await trio.sleep(ANNOUNCE_INTERVAL if swarm.exchange.peers else next(delays))
 
     async def _resolve_peers(self, swarm: Swarm, peers: Iterable[Address]) -> None:
-        """Peers that the link or the user named, by name or address."""
-        for host, port in peers:
-            try:
-                endpoints = await self._site.network.resolve(host, port)
-            except NetworkError as error:
-                log.warning("peer %s:%d: %s", host, port, error)
-                continue
-            for endpoint in endpoints:
+        """Peers that the link or the user named."""
+        for peer in peers:
+            for endpoint in await self._resolve(peer):
                 swarm.add(endpoint, Source.USER)
+
+    async def _resolve_nodes(self, node: DhtNode, nodes: Iterable[Address]) -> None:
+        """Nodes of the DHT that a torrent names (BEP 5, Torrent File Extensions)."""
+        for each in nodes:
+            for endpoint in await self._resolve(each):
+                node.add_contact_hint(endpoint)
+
+    async def _resolve(self, address: Address) -> list[Endpoint]:
+        """What a name stands for; nothing where it does not resolve, for others may."""
+        try:
+            return await self._site.network.resolve(*address)
+        except NetworkError as error:
+            log.warning("%s:%d: %s", *address, error)
+            return []
 
     async def _accept_forever(self, listener: Listener) -> None:
         async with trio.open_nursery() as nursery:

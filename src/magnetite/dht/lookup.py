@@ -131,12 +131,21 @@ class Lookup:
         candidate.token = reply.token
         self.answered += 1
         self._add(reply.contacts(self._family)[:MAX_NAMED], candidate.hops + 1)
-        return self._new_peers(reply.values)
+        return self.add_peers(reply.values)
 
     def on_failure(self, contact: Contact) -> None:
         """`contact` gave no answer in time, or an error."""
         self._known[contact.node_id].state = _State.FAILED
         self._silent.pop(contact.node_id, None)
+
+    def add_peers(self, values: Iterable[Endpoint]) -> list[Endpoint]:
+        """Take in peers of the torrent, from an answer or our own store; those that are new and may be contacted."""
+        new = []
+        for peer in values:
+            if peer not in self._peers and len(self._peers) < MAX_PEERS and is_contactable(peer, self._scope):
+                self._peers[peer] = None
+                new.append(peer)
+        return new
 
     # -- what it found ------------------------------------------------------------------------------------------------
 
@@ -225,11 +234,3 @@ class Lookup:
             else:
                 kept.append(candidate)
         self._candidates = kept
-
-    def _new_peers(self, values: Iterable[Endpoint]) -> list[Endpoint]:
-        new = []
-        for peer in values:
-            if peer not in self._peers and len(self._peers) < MAX_PEERS and is_contactable(peer, self._scope):
-                self._peers[peer] = None
-                new.append(peer)
-        return new

@@ -32,7 +32,7 @@ from magnetite.dht.statistics import NodeStatistics
 from magnetite.dht.tokens import Tokens
 from magnetite.dht.transactions import GIVE_UP, Outcome
 from magnetite.dht.upkeep import next_to_ask, refresh_target, refresh_targets
-from magnetite.endpoint import Endpoint, is_contactable
+from magnetite.endpoint import Endpoint, decode_endpoint, is_contactable
 from magnetite.errors import NetworkError, QueryError, QueryTimeout, Reason
 from magnetite.events import BootstrapFailed, BootstrapFinished, Emit, NodeStarted
 from magnetite.ids import InfoHash, NodeId
@@ -58,6 +58,7 @@ TICK: Final = 1.0  # seconds between two rounds of upkeep while there is somethi
 IDLE_TICK: Final = 5.0
 UPKEEP_QUERIES: Final = 4  # in one round; a new node's table fills within two minutes
 SAVE_INTERVAL: Final = 5 * 60.0  # seconds
+MAX_STORED: Final = 100  # peers of our own store that a search begins with
 
 
 @asynccontextmanager
@@ -334,6 +335,13 @@ class DhtNode:
             for contact in outcome.contacts(self.family)[:MAX_NAMED]:
                 self.table.on_named(contact, now)
 
+    def _stored(self, info_hash: InfoHash) -> list[Endpoint]:
+        """Peers that announced themselves to us."""
+        return [
+            decode_endpoint(compact)
+            for compact in self._store.sample(info_hash, self.family, MAX_STORED, trio.current_time())
+        ]
+
     @asynccontextmanager
     async def _searching(self, query: FindNode | GetPeers) -> AsyncIterator[PeerSearch]:
         await self.wait_usable()
@@ -349,6 +357,8 @@ class DhtNode:
         search = Search(lookup, query, self._exchange, self._pacer, self._emit)
         self._searches += 1
         try:
+            if isinstance(query, GetPeers):  # we may be among the closest ourselves
+                search.found += lookup.add_peers(self._stored(query.info_hash))
             search.start(trio.current_time())
             yield PeerSearch(search, self.ask, self._emit)
         finally:
