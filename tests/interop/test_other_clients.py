@@ -15,7 +15,7 @@ from tests.interop.lab import HERE, ROUTER, Lab, address_of, kill, wait_for, wai
 
 pytestmark = pytest.mark.interop
 
-THEIRS, OURS = 1, 2  # the clients' numbers in the lab
+THEIRS, OURS, LEECH = 1, 2, 3  # the clients' numbers in the lab
 MAGNETITE = (sys.executable, "-m", "magnetite")
 
 
@@ -24,7 +24,7 @@ def spawn(lab: Lab, dht: None, tmp_path: Path) -> Iterator[Callable[..., subproc
     """Start a client in the lab; whatever still runs when the test ends is killed."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*command: str | Path, client: int, name: str) -> subprocess.Popen[bytes]:
+    def start(*command: str | Path, client: int | None, name: str) -> subprocess.Popen[bytes]:
         running.append(lab.spawn(*command, client=client, log=tmp_path / name))
         return running[-1]
 
@@ -37,9 +37,11 @@ def our_network(tmp_path: Path) -> tuple[str, ...]:
     return ("--bind", address_of(OURS), "--bootstrap", ROUTER, "--state", str(tmp_path / "state"))
 
 
-def libtorrent(role: str, what: str | Path, folder: Path) -> tuple[str | Path, ...]:
+def libtorrent(
+    role: str, what: str | Path, folder: Path, *, client: int = THEIRS, router: str = ROUTER
+) -> tuple[str | Path, ...]:
     script = HERE / "libtorrent_peer.py"
-    return (sys.executable, script, role, what, folder, "--listen", f"{address_of(THEIRS)}:7001", "--router", ROUTER)
+    return (sys.executable, script, role, what, folder, "--listen", f"{address_of(client)}:7001", "--router", router)
 
 
 def aria2(folder: Path, what: str | Path, *options: str) -> tuple[str | Path, ...]:
@@ -106,4 +108,21 @@ def test_they_download_from_a_seed_of_ours_that_only_announced_in_the_dht(
     spawn(*share, client=OURS, name="share")
     wait_until(lambda: str(payload.metainfo.info_hash) in (tmp_path / "share").read_text(), 30, "our magnet")
     wait_for(spawn(*their_leech, client=THEIRS, name="leech"), 120, tmp_path / "leech")
+    assert payload.is_in(tmp_path / "theirs")
+
+
+def test_two_libtorrents_meet_in_a_dht_that_is_all_ours(
+    lab: Lab, spawn: Callable[..., subprocess.Popen[bytes]], payload: Payload, tmp_path: Path
+) -> None:
+    router = "10.1.0.1:7881"
+    for number in range(1, 5):
+        bootstrap = ("--bootstrap", router if number > 1 else "none", "--state", str(tmp_path / f"state{number}"))
+        address = ("--bind", f"10.{number}.0.1", "--port", "7881")
+        spawn(*MAGNETITE, "node", *address, *bootstrap, "--json", client=None, name=f"node{number}")
+    wait_until(lambda: "bootstrap_finished" in (tmp_path / "node4").read_text(), 30, "our DHT")
+    spawn(*libtorrent("seed", payload.torrent, payload.folder, router=router), client=THEIRS, name="seed")
+    logs = [tmp_path / f"node{number}" for number in range(1, 5)]
+    wait_until(lambda: any("peer_stored" in log.read_text() for log in logs), 60, "the seed's announce")
+    leech = libtorrent("leech", payload.magnet, tmp_path / "theirs", client=LEECH, router=router)
+    wait_for(spawn(*leech, client=LEECH, name="leech"), 90, tmp_path / "leech")
     assert payload.is_in(tmp_path / "theirs")
