@@ -14,10 +14,10 @@ from magnetite.dht.contact import K
 from magnetite.dht.decoding import decode
 from magnetite.dht.encoding import encode_query, encode_response
 from magnetite.dht.messages import ErrorMessage, FindNode, Ping
-from magnetite.dht.node import FIRST_RETRY, open_node
+from magnetite.dht.node import FIRST_RETRY, MAX_QUERY_RATE, open_node
 from magnetite.dht.transactions import GIVE_UP
 from magnetite.endpoint import Endpoint
-from magnetite.errors import QueryError, QueryTimeout
+from magnetite.errors import LocalProtocolError, QueryError, QueryTimeout
 from magnetite.events import (
     Announced,
     BootstrapFailed,
@@ -292,6 +292,15 @@ async def test_a_flood_from_one_source_is_not_answered_in_full(fabric: Fabric) -
         counters = world.nodes[0].statistics().counters
         assert counters.answers_sent < 100
         assert counters.over_limit == 1000 - counters.answers_sent
+
+
+async def test_a_rate_that_could_leave_too_many_queries_unanswered_is_refused(fabric: Fabric) -> None:
+    host = fabric.host("99.1.1.1")
+    socket = await host.open_udp(Endpoint("99.1.1.1", PORT))
+    for rate in (0, -1, MAX_QUERY_RATE + 1):
+        with pytest.raises(LocalProtocolError, match="queries/s"):
+            async with open_node(host, socket, rng=Random(1), emit=print, query_rate=rate):
+                pass
 
 
 async def test_retries_of_bootstrap_come_ever_later(fabric: Fabric) -> None:

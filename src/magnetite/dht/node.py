@@ -30,10 +30,10 @@ from magnetite.dht.search import Search
 from magnetite.dht.state_file import load_state, save_state
 from magnetite.dht.statistics import NodeStatistics
 from magnetite.dht.tokens import Tokens
-from magnetite.dht.transactions import GIVE_UP, Outcome
+from magnetite.dht.transactions import GIVE_UP, MAX_PENDING, Outcome
 from magnetite.dht.upkeep import next_to_ask, refresh_target, refresh_targets
 from magnetite.endpoint import Endpoint, decode_endpoint, is_contactable
-from magnetite.errors import NetworkError, QueryError, QueryTimeout, Reason
+from magnetite.errors import LocalProtocolError, NetworkError, QueryError, QueryTimeout, Reason
 from magnetite.events import BootstrapFailed, BootstrapFinished, Emit, NodeStarted
 from magnetite.ids import InfoHash, NodeId
 from magnetite.net.base import DatagramSocket, Network
@@ -51,6 +51,7 @@ DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
 )
 QUERY_RATE: Final = 250.0  # queries/s we send at most
 QUERY_BURST: Final = 50
+MAX_QUERY_RATE: Final = 0.8 * MAX_PENDING / GIVE_UP  # queries/s; dead nodes leave so many waiting for an answer
 FIRST_RETRY: Final = 2.0  # seconds after a bootstrap that failed; doubled each time
 LAST_RETRY: Final = 60.0
 REJOIN: Final = 15 * 60.0  # seconds until that is repeated: the neighbourhood is what we answer for
@@ -77,8 +78,10 @@ async def open_node(
 
     It is there at once and joins in the background: see `wait_usable`. `bootstrap` are names or addresses of nodes to
     begin with, asked if none of the contacts saved in `state_path` answers. A `read_only` node answers nobody and
-    asks not to be remembered (BEP 43).
+    asks not to be remembered (BEP 43). Raises LocalProtocolError for a `query_rate` beyond MAX_QUERY_RATE.
     """
+    if not 0 < query_rate <= MAX_QUERY_RATE:
+        raise LocalProtocolError(f"{query_rate} queries/s; more than 0 and at most {MAX_QUERY_RATE:.0f} are possible")
     saved = load_state(state_path)
     node_id = saved.node_id if saved else NodeId(rng.getrandbits(160))
     node = DhtNode(network, socket, node_id, rng, emit, bootstrap, read_only=read_only, query_rate=query_rate)
