@@ -23,3 +23,10 @@ def test_after_a_quiet_time_a_burst_goes_at_once_and_then_one_at_a_time(now):
     pacer = Pacer(rate=10, burst=3)
     for start in (now, now + 100):
         assert [round(pacer.reserve(start) - start, 6) for _ in range(5)] == [0, 0, 0, 0.1, 0.2]
+
+
+def test_whoever_takes_only_what_is_free_delays_nobody_else():
+    pacer = Pacer(rate=8, burst=4)
+    taken = sum(pacer.take(0.0) for _ in range(1000))
+    assert taken == 4
+    assert pacer.reserve(0.0) == 1 / 8

@@ -202,13 +202,15 @@ class Client:
         LocalProtocolError while `fetch_metadata` is at work on it.
         """
         link, metainfo = _understand(torrent)
-        self._refuse_if_fetching(link.info_hash)
         named = (*link.peers, *peers)
+        await self._until_removed(link.info_hash)
+        if resume is None and self._resume is not None and link.info_hash not in self.downloads:
+            resume = await self._resume.load(link.info_hash)
+        # Nothing waits from here on: of two who add the same torrent at once the second finds the first one's download.
+        self._refuse_if_fetching(link.info_hash)
         if link.info_hash in self.downloads:
             self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
             return self.downloads[link.info_hash]
-        if resume is None and self._resume is not None:
-            resume = await self._resume.load(link.info_hash)
         if metainfo is None and resume is not None:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
@@ -248,6 +250,11 @@ class Client:
             del self._swarms[link.info_hash]
         raise failure
 
+    async def _until_removed(self, info_hash: InfoHash) -> None:
+        """A download that is being removed is still saving what it has."""
+        while (download := self.downloads.get(info_hash)) is not None and download.scope.cancel_called:
+            await download.ended.wait()
+
     def _refuse_if_fetching(self, info_hash: InfoHash) -> None:
         """Two swarms of one torrent behind one peer id would be taken for one and the same peer, and refused."""
         if info_hash in self._swarms and info_hash not in self.downloads:
@@ -259,9 +266,14 @@ class Client:
 
     async def _run_forever(self) -> None:
         """Downloads live here, not in the task that added them."""
-        async with trio.open_nursery() as nursery:
-            async for begin in self._begun:
-                nursery.start_soon(begin)
+        try:
+            async with trio.open_nursery() as nursery:
+                with self._begun:
+                    async for begin in self._begun:
+                        nursery.start_soon(begin)
+        finally:
+            for download in self.downloads.values():  # added, but never begun
+                download.ended.set()
 
     async def _run_download(
         self,
@@ -342,8 +354,7 @@ class Client:
         if swarm is None:  # it ended while its caller shook hands
             await stream.aclose()
             return
-        with self._site.places.taken():
-            await swarm.serve(connection, Source.INCOMING)
+        await swarm.serve(connection, Source.INCOMING)
 
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)

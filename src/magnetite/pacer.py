@@ -22,3 +22,7 @@ class Pacer:
         turn = max(self._next, now - self._slack + self._interval)
         self._next = turn + self._interval
         return max(turn, now)
+
+    def take(self, now: float) -> bool:
+        """Take a turn only if one is free at this moment: who is not worth waiting for delays nobody."""
+        return self._next <= now and self.reserve(now) <= now

@@ -8,6 +8,8 @@ from hashlib import sha1
 from random import Random
 from typing import Any, TypeVar
 
+import trio
+
 from magnetite.client import Client, open_client
 from magnetite.endpoint import Endpoint
 from magnetite.events import Event
@@ -74,6 +76,12 @@ def client_at(
     host = fabric.host(ip, link) if isinstance(fabric, Fabric) else fabric
     options.setdefault("dht", False)
     return open_client(port=PORT, bind=ip, network=host, rng=Random(ip), observe=observe, **options)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns once the condition holds; for what makes no event of its own."""
+    while not condition():  # noqa: ASYNC110
+        await trio.sleep(0.001)
 
 
 class Puppet:

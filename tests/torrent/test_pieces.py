@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magnetite.torrent.pieces import everything, from_wire, indices, to_wire
+from magnetite.torrent.pieces import everything, from_wire, indices, of, to_wire
 
 COUNTS = st.integers(1, 200)
 
@@ -48,3 +48,8 @@ def test_indices_are_the_pieces_in_order(example):
 @given(COUNTS)
 def test_everything_is_every_piece(count):
     assert list(indices(everything(count))) == list(range(count))
+
+
+@given(st.lists(st.integers(0, 300)))
+def test_a_set_is_made_of_pieces_in_any_order_some_of_them_named_twice(listed):
+    assert of(listed) == mask(set(listed))

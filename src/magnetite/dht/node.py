@@ -149,7 +149,7 @@ class DhtNode:
         now = trio.current_time()
         if family_of(endpoint) is not self.family or not is_contactable(endpoint, self.local.scope):
             return
-        if self._pacer.reserve(now) <= now:  # with searches waiting, a hint is not worth a turn
+        if self._pacer.take(now):  # with searches waiting, a hint is not worth a turn
             self._exchange.ask(endpoint, Ping(), _ignore, now)
 
     # -- asking one node ----------------------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ class Availability:
         """Masks of the pieces that 1, 2, 3, ... peers have; empty ones left out."""
         return (level for level in self._levels[1:] if level)
 
+    @property
+    def absent(self) -> int:
+        """Mask of the pieces that nobody has."""
+        return self._levels[0]
+
     def copies(self) -> int:
         """How many whole copies the connected peers hold between them."""
         return next((level for level, mask in enumerate(self._levels) if mask), 0)

@@ -113,7 +113,7 @@ async def converse(
 
     try:
         async with trio.open_nursery() as nursery:
-            peer.hang_up = lambda reason: nursery.cancel_scope.cancel()
+            peer.hang_up = nursery.cancel_scope.cancel
             if peer.closing:  # before there was anything to hang up
                 return
             nursery.start_soon(guard, read_loop)
@@ -129,6 +129,7 @@ async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, comm
         peer.receive(message, exchange, now)
         if peer.closing:
             return
+    peer.digest(exchange, now)
     if peer.outbox.is_flooded:
         raise WireError("asks for more than it takes", Reason.TOO_MANY_REQUESTS)
     await commits.room()

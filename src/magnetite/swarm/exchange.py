@@ -6,7 +6,7 @@ takes it from the one state to the other while the peers stay connected.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from magnetite.endpoint import Endpoint
@@ -29,7 +29,7 @@ from magnetite.swarm.peer import OUR_REQQ, OUR_UT_METADATA, Peer
 from magnetite.swarm.requests import RequestBook
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
-from magnetite.torrent.piece_map import PieceMap
+from magnetite.torrent.piece_map import BLOCK_LENGTH, PieceMap
 from magnetite.wire.allowed_fast import allowed_fast_set
 from magnetite.wire.extensions import METADATA_BLOCK, UT_METADATA, ExtensionHandshake
 from magnetite.wire.messages import (
@@ -43,6 +43,9 @@ from magnetite.wire.messages import (
 )
 
 VERSION = "magnetite 0.1"
+REFUSAL_PAUSE = 1.0  # seconds until a peer that has rejected a request is asked for the next
+METADATA_PATIENCE = 120.0  # seconds a peer may take to say that it has the metadata; it may be waiting for it, too
+TRADE_PATIENCE = 120.0  # seconds without a block in either direction, before a peer may have to make way
 USELESS_AFTER = 300.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
 
 
@@ -92,20 +95,23 @@ class Exchange:
         reason = self.fetch.on_claim(peer, length)
         if reason is not None:
             self._act(Outcome(dismissed=((peer, reason),)), now)
-        self._ask_metadata(now)
+        self._ask_metadata([peer], now)
 
     def on_metadata_block(self, peer: Peer, block: int, total: int, data: bytes, now: float) -> None:
         if self.fetch is not None:
-            self._act(self.fetch.on_data(peer, block, total, data), now)
-            self._ask_metadata(now)
+            self._follow(self.fetch.on_data(peer, block, total, data), peer, now)
 
     def on_metadata_reject(self, peer: Peer, block: int, now: float) -> None:
         if self.fetch is not None:
-            self._act(self.fetch.on_reject(peer, block), now)
-            self._ask_metadata(now)
+            self._follow(self.fetch.on_reject(peer, block), peer, now)
 
-    def _ask_metadata(self, now: float) -> None:
-        for peer in self.peers:
+    def _follow(self, outcome: Outcome[Peer], peer: Peer, now: float) -> None:
+        """Ask on, and the others too where there is one fewer to be asked."""
+        self._act(outcome, now)
+        self._ask_metadata(self.peers if outcome.dismissed else [peer], now)
+
+    def _ask_metadata(self, peers: Iterable[Peer], now: float) -> None:
+        for peer in peers:
             for block in self.fetch.next_requests(peer, now) if self.fetch else ():
                 peer.ask_metadata(block)
 
@@ -133,20 +139,27 @@ class Exchange:
 
     def _upgrade(self, peer: Peer, now: float) -> None:
         """A peer connected before the metadata was known: check what it told us, and tell what we have."""
-        assert self._map is not None
         assert self.book is not None
-        try:
-            peer.wire.set_piece_count(self._map.piece_count)
-        except WireError as error:
+        if not self._check_told(peer):
             peer.pieces = 0  # what it told is worth nothing, and was never counted
-            peer.close(error.reason, str(error))
             return
         if peer.has_all:
             peer.pieces = self.all_pieces
         self.book.picker.availability.add(peer.pieces)
         peer.introduce(self._handshake(peer))
         peer.outbox.put(*(Have(piece) for piece in pieces.indices(self.book.have)))
-        self._reconsider(peer, now)
+        self._reconsider(peer)
+        self.fill(peer, now)
+
+    def _check_told(self, peer: Peer) -> bool:
+        """Whether what the peer said until now makes sense for the torrent; otherwise it is closed."""
+        assert self._map is not None
+        try:
+            peer.wire.set_piece_count(self._map.piece_count)
+        except WireError as error:
+            peer.close(error.reason, str(error))
+            return False
+        return True
 
     @property
     def all_pieces(self) -> int:
@@ -182,8 +195,8 @@ class Exchange:
     def join(self, peer: Peer, now: float) -> None:
         """A handshake is done, in either direction: say what we have and can do."""
         self.peers[peer] = None
-        if self._map is not None:
-            peer.wire.set_piece_count(self._map.piece_count)
+        if self._map is not None and not self._check_told(peer):  # messages may come right behind the handshake
+            return
         self._tell_pieces(peer)
         peer.introduce(self._handshake(peer))
         if self.dht_port is not None and peer.wire.handshake and peer.wire.handshake.dht:
@@ -235,60 +248,67 @@ class Exchange:
 
     # -- blocks for us -----------------------------------------------------------------------------------------------
 
-    def on_pieces(self, peer: Peer, new: int, now: float) -> None:
+    def on_pieces(self, peer: Peer, new: int) -> None:
         """The peer has more pieces than we knew."""
         if self.book is not None:
             self.book.picker.availability.add(new)
-            self._reconsider(peer, now)
+            self._reconsider(peer)
 
     def on_choked(self, peer: Peer) -> None:
         if self.book is not None:
             self.book.lapse(peer)
 
-    def on_unchoked(self, peer: Peer, now: float) -> None:
-        if self.book is not None:
-            if not peer.wire.fast:
-                self.book.forgive(peer)  # what it dropped with its choke will not come any more
-            self.fill(peer, now)
+    def on_unchoked(self, peer: Peer) -> None:
+        if self.book is not None and not peer.wire.fast:
+            self.book.forgive(peer)  # what it dropped with its choke will not come any more
 
     def on_block(self, peer: Peer, block: Block, now: float) -> None:
-        """Copies the block out of the peer's receive buffer, where it is wanted."""
-        if self.book is None:
+        """Copies the block out of the peer's receive buffer, where it is wanted; only what is earns it anything."""
+        if not block.data:
+            self._on_empty_block(peer, block, now)
             return
         request = block.request
-        arrival = self.book.on_block(peer, request, block.data, now)
-        if arrival is not None:
-            for other in arrival.cancel:
-                other.cancel(request)
-            if arrival.completed is not None:
-                self.on_completed(arrival.completed)
-        self.fill(peer, now)
+        arrival = self.book.on_block(peer, request, block.data, now) if self.book else None
+        if arrival is None:
+            return
+        peer.downloaded.add(request.length, now)
+        peer.pipeline.on_blocks(1, now)
+        for other in arrival.cancel:
+            other.cancel(request)
+        if arrival.completed is not None:
+            self.on_completed(arrival.completed)
+
+    def _on_empty_block(self, peer: Peer, block: Block, now: float) -> None:
+        """BitComet's way to reject a request."""
+        if self._map is not None:
+            length = min(BLOCK_LENGTH, self._map.piece_length_of(block.piece) - block.begin)
+            self.on_reject(peer, BlockRequest(block.piece, block.begin, length), now)
 
     def on_reject(self, peer: Peer, request: BlockRequest, now: float) -> None:
         if self.book is not None and self.book.on_reject(peer, request):
             if peer.peer_choking:
-                peer.allowed_fast &= ~(1 << request.piece)  # asked under a grant it does not keep
+                peer.allowed_fast.discard(request.piece)  # asked under a grant it does not keep
             else:
                 peer.pipeline.on_snub()
-            self.fill(peer, now)
+                peer.refused_at = now
 
     def fill(self, peer: Peer, now: float) -> None:
         """Keep the peer's request pipeline as full as it should be."""
-        if self.book is None or not peer.am_interested or peer.closing:
+        if self.book is None or not peer.am_interested or peer.closing or now - peer.refused_at < REFUSAL_PAUSE:
             return
-        available = peer.pieces & peer.allowed_fast if peer.peer_choking else peer.pieces
         room = peer.pipeline.depth - self.book.owed(peer)
-        if room > 0 and available:
-            peer.ask(self.book.next_requests(peer, available, room, now))
+        if room <= 0 or (peer.peer_choking and not peer.allowed_fast):
+            return
+        available = peer.pieces & pieces.of(peer.allowed_fast) if peer.peer_choking else peer.pieces
+        peer.ask(self.book.next_requests(peer, available, room, now))
 
     def _fill_everybody(self, now: float) -> None:
         for peer in self.peers:
             self.fill(peer, now)
 
-    def _reconsider(self, peer: Peer, now: float) -> None:
+    def _reconsider(self, peer: Peer) -> None:
         assert self.book is not None
         peer.show_interest(bool(peer.pieces & self.book.missing))
-        self.fill(peer, now)
 
     def on_verified(self, partial: PartialPiece[Peer], now: float) -> None:
         """A piece is right, and written: tell who lacks it, and stop wanting it."""
@@ -351,16 +371,36 @@ class Exchange:
         """What time alone brings about: requests that lapse, slots that nobody uses."""
         if self.fetch is not None:
             self._act(self.fetch.stalled(now), now)
-            self._ask_metadata(now)
+            self._ask_metadata(self.peers, now)
         if self.book is not None:
             for peer in self.book.lapse_stalled(now):
                 peer.pipeline.on_snub()
             self._fill_everybody(now)
         for peer in self.peers:
+            if peer.downloaded.rate(now) or peer.uploaded.rate(now):
+                peer.traded_at = now
             self._part_with_useless(peer, now)
 
     def _part_with_useless(self, peer: Peer, now: float) -> None:
-        if peer.am_interested or peer.peer_interested or self.fetch is not None:
+        if self._is_useful(peer):
             peer.useful_at = now
+        elif self.fetch is not None:
+            if now - peer.useful_at >= METADATA_PATIENCE:
+                self._act(Outcome(dismissed=((peer, Reason.NO_METADATA),)), now)
         elif (peer.pieces == self.all_pieces and self.is_seeding) or now - peer.useful_at >= USELESS_AFTER:
             peer.close(Reason.NOTHING_TO_TRADE)
+
+    def _is_useful(self, peer: Peer) -> bool:
+        """Whether either side wants something; as long as it is the metadata, whether it may be had there."""
+        if self.fetch is not None:
+            return peer.claims_metadata
+        return self.book is None or peer.am_interested or peer.peer_interested
+
+    def make_way(self, now: float) -> None:
+        """Part with a peer that has traded nothing for long, where others wait for its place.
+
+        Being interested, or claiming to have what we want, costs nothing: it must not hold a place for ever.
+        """
+        idlest = min(self.peers, key=lambda peer: peer.traded_at, default=None)
+        if idlest is not None and now - idlest.traded_at >= TRADE_PATIENCE:
+            idlest.close(Reason.NOTHING_TO_TRADE)

@@ -6,7 +6,7 @@ cannot stall the rest, and peers that had a part in a wrong assembly go on alone
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha1
 from math import inf
@@ -21,6 +21,7 @@ RETRY_AFTER = 3.0  # seconds for a block to come, then another peer is asked as 
 PEER_TIMEOUT = 20.0  # seconds a peer may stay silent although it claimed to have the metadata
 DEPTH = 4  # blocks asked of one peer at a time; more runs into the limits of some clients
 COPIES = 4  # peers asked for one block at the same time when none is unasked
+MOST_BYTES = 4 * MAX_METADATA  # in all assemblies: fifty liars with a size each could send fifty times as much
 MOST_SIZES = 8  # assemblies kept when nobody works on them any more
 
 P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
@@ -42,6 +43,11 @@ class _Assembly(Generic[P]):
     @property
     def is_complete(self) -> bool:
         return len(self.blocks) == self.count
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come, the last block counted as a whole one."""
+        return len(self.blocks) * METADATA_BLOCK
 
     def length_of(self, block: int) -> int:
         return min(METADATA_BLOCK, self.length - block * METADATA_BLOCK)
@@ -70,13 +76,18 @@ class Outcome(Generic[P]):
 class MetadataFetch(Generic[P]):
     """Which metadata blocks to ask of whom. Peers are opaque keys.
 
-    Invariant: memory is bounded by what peers have really sent, and every byte is in an assembly of a claimed size.
+    Invariant: what is kept was really sent, is in an assembly of a claimed size, and is at most MOST_BYTES.
     """
 
     def __init__(self, info_hash: InfoHash) -> None:
         self._digest = bytes(info_hash)
         self._shared: dict[int, _Assembly[P]] = {}  # by claimed length
         self._servers: dict[P, _Server[P]] = {}
+
+    @property
+    def received(self) -> int:
+        """Bytes that are kept."""
+        return sum(assembly.received for assembly in self._assemblies())
 
     def on_claim(self, peer: P, length: int) -> Reason | None:
         """The peer's first extended handshake says `metadata_size`; a reason where that is absurd."""
@@ -115,7 +126,7 @@ class MetadataFetch(Generic[P]):
         if block not in assembly.blocks:
             assembly.blocks[block] = bytes(data)
             assembly.senders[block] = peer
-        return self._conclude(assembly) if assembly.is_complete else Outcome()
+        return self._conclude(assembly) if assembly.is_complete else self._make_room()
 
     def on_reject(self, peer: P, block: int) -> Outcome[P]:
         """The peer has no metadata after all, or is guarding itself against floods: others have it, too."""
@@ -164,6 +175,22 @@ class MetadataFetch(Generic[P]):
         server = self._servers[peer]
         self._servers[peer] = _Server(_Assembly(server.assembly.length), set(server.owed), server.owed)
         self._forget_unused()
+
+    def _assemblies(self) -> Iterable[_Assembly[P]]:
+        used = {id(server.assembly): server.assembly for server in self._servers.values()}
+        return (used | {id(assembly): assembly for assembly in self._shared.values()}).values()
+
+    def _make_room(self) -> Outcome[P]:
+        """Where too much has come, give up the assembly with the most: a lie must be long to fill memory."""
+        if self.received <= MOST_BYTES:
+            return Outcome()
+        largest = max(self._assemblies(), key=lambda assembly: assembly.received)
+        peers = [peer for peer, server in self._servers.items() if server.assembly is largest]
+        if self._shared.get(largest.length) is largest:
+            del self._shared[largest.length]
+        for peer in peers:
+            self.on_gone(peer)
+        return Outcome(dismissed=tuple((peer, Reason.METADATA_REFUSED) for peer in peers))
 
     def _dismiss(self, peer: P, reason: Reason) -> Outcome[P]:
         self.on_gone(peer)

@@ -55,10 +55,11 @@ if TYPE_CHECKING:
 OUR_UT_METADATA = 1  # the id we give the extension; ours to choose (BEP 10)
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
+MOST_GRANTS = 100  # pieces allowed fast; everybody grants 10
 METADATA_TRIES = 3  # times a peer may ask for the same metadata block
 
 
-def _nobody(reason: Reason) -> None:
+def _nobody() -> None:
     """No connection runs yet."""
 
 
@@ -75,7 +76,7 @@ class Peer:
         self.client = client_name(peer_id)
         self.wire = wire
         self.outbox = Outbox()
-        self.hang_up: Callable[[Reason], None] = _nobody
+        self.hang_up: Callable[[], None] = _nobody
         self.closing: tuple[Reason, str] | None = None
         self.pieces = 0
         self.has_all = False
@@ -83,16 +84,20 @@ class Peer:
         self.am_interested = False
         self.peer_choking = True
         self.peer_interested = False
-        self.is_optimistic = False
         self.unchoked_at = -1e9
-        self.allowed_fast = 0  # mask of pieces we may ask for while choked (BEP 6)
+        self.allowed_fast: set[int] = set()  # pieces we may ask for while choked (BEP 6), at most MOST_GRANTS
+        self.refused_at = -1e9  # when it last rejected a request although it had unchoked us
         self._granted_fast = 0  # mask of those it may ask us for,
         self._granted_bytes = 0  # until it has had as many bytes as they have
+        self.claims_metadata = False
         self.pipeline = Pipeline(now)
         self.downloaded = RateMeter()
         self.uploaded = RateMeter()
         self.useful_at = now  # when either side last wanted something
+        self.traded_at = now  # when a block last came or went
         self._extensions = ExtensionHandshake()
+        self._haves: list[int] = []  # from the messages of one read
+        self._dht_port: int | None = None
         self._refusals = 0
         self._metadata_served: dict[int, int] = {}
 
@@ -103,7 +108,7 @@ class Peer:
         """End the connection as soon as its loops run again; the first reason stands."""
         if self.closing is None:
             self.closing = (reason, detail)
-            self.hang_up(reason)
+            self.hang_up()
 
     # -- what we say -------------------------------------------------------------------------------------------------
 
@@ -150,23 +155,26 @@ class Peer:
     # -- what it says ------------------------------------------------------------------------------------------------
 
     def receive(self, message: Message, exchange: Exchange, now: float) -> None:
-        """Act on one message. Raises RemoteProtocolError where it breaks a rule."""
+        """Act on one message; `digest` is due after the last one of a read.
+
+        Raises RemoteProtocolError where it breaks a rule.
+        """
         match message:
             case Block():
-                self._on_block(message, exchange, now)
+                exchange.on_block(self, message, now)
             case Request(block):
                 self._on_request(block, exchange)
             case Have(piece):
-                self._gain(1 << piece, exchange, now)
+                self._haves.append(piece)
             case BitfieldMessage(bits):
-                self._gain(pieces.from_wire(bits), exchange, now)
+                self._gain(pieces.from_wire(bits), exchange)
             case HaveAll():
                 self.has_all = True
-                self._gain(exchange.all_pieces, exchange, now)
+                self._gain(exchange.all_pieces, exchange)
             case Choke():
                 self._on_choke(exchange)
             case Unchoke():
-                self._on_unchoke(exchange, now)
+                self._on_unchoke(exchange)
             case Interested():
                 self.peer_interested = True
                 exchange.on_interested(self, now)
@@ -177,35 +185,43 @@ class Peer:
             case Reject(block):
                 exchange.on_reject(self, block, now)
             case AllowedFast(piece):
-                self.allowed_fast |= 1 << piece
-                exchange.fill(self, now)
+                if len(self.allowed_fast) < MOST_GRANTS:
+                    self.allowed_fast.add(piece)
             case Extended(id=number, payload=payload):
                 self._on_extended(number, payload, exchange, now)
-            case Port(port):
+            case Port(port) if self._dht_port is None:
+                self._dht_port = port
                 exchange.on_dht_node(Endpoint(self.endpoint.ip, port))
             case _:
-                pass  # keep-alive, HAVE_NONE, a suggestion: nothing follows from it
+                pass  # keep-alive, HAVE_NONE, a suggestion, a second PORT: nothing follows from it
 
-    def _gain(self, mask: int, exchange: Exchange, now: float) -> None:
+    def digest(self, exchange: Exchange, now: float) -> None:
+        """What follows from the messages of one read together.
+
+        Whole-torrent sets and the request pipeline are touched once a read, not once a message: a message is five
+        bytes, and a flood of them must not cost more than reading it.
+        """
+        if self._haves:
+            told, self._haves = self._haves, []
+            self._gain(pieces.of(told), exchange)
+        exchange.fill(self, now)
+
+    def _gain(self, mask: int, exchange: Exchange) -> None:
         """The peer has the pieces of `mask`, some of which it may have told before."""
         new = mask & ~self.pieces
-        self.pieces |= new
-        exchange.on_pieces(self, new, now)
+        if new:
+            self.pieces |= new
+            exchange.on_pieces(self, new)
 
     def _on_choke(self, exchange: Exchange) -> None:
         self.peer_choking = True
         if not self.wire.fast:  # with BEP 6 every request dropped is rejected by name
             exchange.on_choked(self)
 
-    def _on_unchoke(self, exchange: Exchange, now: float) -> None:
-        self.peer_choking = False
-        exchange.on_unchoked(self, now)
-
-    def _on_block(self, block: Block, exchange: Exchange, now: float) -> None:
-        self.downloaded.add(len(block.data), now)
-        self.pipeline.on_blocks(1, now)
-        self.useful_at = now
-        exchange.on_block(self, block, now)
+    def _on_unchoke(self, exchange: Exchange) -> None:
+        if self.peer_choking:  # said twice it means nothing: no request was dropped in between
+            self.peer_choking = False
+            exchange.on_unchoked(self)
 
     def _on_request(self, request: BlockRequest, exchange: Exchange) -> None:
         if not exchange.can_serve(request) or (self.am_choking and not self._spend_grant(request)):
@@ -223,11 +239,14 @@ class Peer:
         return True
 
     def _refuse(self, request: BlockRequest) -> None:
+        self._note_refusal()
+        if self.wire.fast:
+            self.outbox.put(Reject(request))
+
+    def _note_refusal(self) -> None:
         self._refusals += 1
         if self._refusals > MOST_REFUSALS:
             raise WireError("goes on asking for what it is refused", Reason.TOO_MANY_REQUESTS)
-        if self.wire.fast:
-            self.outbox.put(Reject(request))
 
     def _on_cancel(self, request: BlockRequest) -> None:
         if self.outbox.cancel(request) and self.wire.fast:
@@ -248,7 +267,8 @@ class Peer:
         if self._extensions.v:
             self.client = self._extensions.v
         size = self._extensions.metadata_size
-        if size is not None and self._extensions.id_of(UT_METADATA) is not None:
+        if size is not None and self._extensions.id_of(UT_METADATA) is not None and not self.claims_metadata:
+            self.claims_metadata = True
             exchange.on_metadata_claim(self, size, now)
 
     def _on_metadata(self, payload: bytes, exchange: Exchange, now: float) -> None:
@@ -264,6 +284,7 @@ class Peer:
         data = exchange.metadata_block(piece)
         tries = self._metadata_served.get(piece, 0)
         if data is None or tries >= METADATA_TRIES:
+            self._note_refusal()
             self._send_metadata(MetadataReject(piece))
         else:
             self._metadata_served[piece] = tries + 1

@@ -239,8 +239,10 @@ class RequestBook(Generic[P]):
         return True
 
     def _is_endgame(self) -> bool:
-        """Whether every block that more than one peer may send is owed already."""
-        return not self.picker.open and all(partial.only is not None for partial in self._unasked.values())
+        """Whether every block that somebody has, and more than one peer may send, is owed already."""
+        if self.picker.open & ~self.picker.availability.absent:
+            return False
+        return all(partial.only is not None for partial in self._unasked.values())
 
     # -- bookkeeping -------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 COMMITTERS = 4  # pieces on their way to the disk at once; two worker threads hash and write
 TEND_EVERY = 1.0  # seconds
+TURNOVER_EVERY = 30.0  # seconds; everybody's optimistic unchoke needs time to come round to us
 EVERY_FILE = FileSelection()
 
 OpenStorage: TypeAlias = Callable[[Metainfo, frozenset[int]], AbstractAsyncContextManager[Storage]]
@@ -89,6 +90,9 @@ class Swarm:
         self._emit = site.emit
         self._commits = CommitQueue()
         self._storage: Storage | None = None
+        self._unreadable: StorageError | None = None
+        self._became_unreadable = trio.Event()
+        self._is_over = False
         self._metadata: bytes | None = None
         self._metadata_verified = trio.Event()
         self._candidates_changed = trio.lowlevel.ParkingLot()
@@ -144,6 +148,7 @@ class Swarm:
                 nursery.start_soon(self._dial_forever)
                 nursery.start_soon(self._tend_forever)
                 nursery.start_soon(self._rechoke_forever)
+                nursery.start_soon(self._turn_over_forever)
                 if metainfo is None:
                     metainfo = await self._await_metadata()
                 else:
@@ -165,6 +170,7 @@ class Swarm:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(keeper.watch)
+                nursery.start_soon(self._end_when_unreadable)
                 for _ in range(COMMITTERS):
                     nursery.start_soon(self._commit_forever, storage, keeper)
                 await keeper.until_complete()
@@ -184,6 +190,7 @@ class Swarm:
         try:
             yield
         finally:
+            self._is_over = True
             for peer in self.exchange.peers:
                 peer.close(Reason.SHUTTING_DOWN)
 
@@ -208,6 +215,7 @@ class Swarm:
 
     def _accept(self, metainfo: Metainfo) -> None:
         refuse_private(metainfo)
+        self.exchange.fetch = None  # what is on disk may have to be looked at first, but there is nothing to fetch
         self.metainfo = metainfo
         self.metadata_known.set()
 
@@ -233,24 +241,34 @@ class Swarm:
         self._emit(PeerConnected(now, self.info_hash, endpoint, source, peer.client))
         self.exchange.join(peer, now)
         try:
-            await converse(peer, connection, self.exchange, self._commits, self._read_block)
+            with self._site.places.taken():
+                await converse(peer, connection, self.exchange, self._commits, self._read_block)
         finally:
             self.exchange.leave(peer)
             self._note_end(peer)
         return True
 
     def _refusal(self, peer_id: PeerId, endpoint: Endpoint, source: Source) -> Reason | None:
+        if self._is_over:  # somebody who shook hands while we packed up
+            return Reason.SHUTTING_DOWN
         if peer_id == self._site.peer_id:
             return Reason.OURSELVES
         if self.candidates.is_banned(endpoint.ip):
             return Reason.BANNED
-        for peer in self.exchange.peers:
-            if peer.peer_id == peer_id and peer.endpoint.ip == endpoint.ip:
-                if not self._is_preferred(peer_id, source, peer.source):
-                    return Reason.DUPLICATE
-                peer.close(Reason.DUPLICATE)
-        if source is Source.INCOMING and not self._site.places.may_welcome(len(self.exchange.peers)):
+        twin = self._twin(peer_id, endpoint.ip)
+        if twin is not None:
+            if not self._is_preferred(peer_id, source, twin.source):
+                return Reason.DUPLICATE
+            twin.close(Reason.DUPLICATE)  # and leaves its place to the new one
+        elif source is Source.INCOMING and not self._site.places.may_welcome(len(self.exchange.peers)):
             return Reason.TOO_MANY_PEERS
+        return None
+
+    def _twin(self, peer_id: PeerId, ip: str) -> Peer | None:
+        """The connection we have with the same peer already."""
+        for peer in self.exchange.peers:
+            if peer.peer_id == peer_id and peer.endpoint.ip == ip and not peer.closing:
+                return peer
         return None
 
     def _is_preferred(self, peer_id: PeerId, new: Source, old: Source) -> bool:
@@ -273,7 +291,12 @@ class Swarm:
     async def _read_block(self, piece: int, begin: int, length: int) -> Buffer:
         if self._storage is None:
             raise StorageError(reason=Reason.SHUTTING_DOWN)
-        return await self._storage.read(piece, begin, length)
+        try:
+            return await self._storage.read(piece, begin, length)
+        except StorageError as error:
+            self._unreadable = error
+            self._became_unreadable.set()
+            raise
 
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
@@ -301,8 +324,7 @@ class Swarm:
         return not self.exchange.is_seeding and self._site.places.may_dial(taken)
 
     async def _dial(self, endpoint: Endpoint) -> None:
-        with self._site.places.taken():
-            served = await self._dial_and_serve(endpoint)
+        served = await self._dial_and_serve(endpoint)
         now = trio.current_time()
         if served:
             self.candidates.released(endpoint, now)
@@ -314,13 +336,20 @@ class Swarm:
         """Whether it became a peer."""
         self._emit(PeerConnecting(trio.current_time(), self.info_hash, endpoint))
         try:
-            connection = await dial(self._site.network, endpoint, self.handshake, self._site.local_ip)
+            with self._site.places.taken():
+                connection = await dial(self._site.network, endpoint, self.handshake, self._site.local_ip)
         except (NetworkError, RemoteProtocolError) as error:
             self._emit(PeerFailed(trio.current_time(), self.info_hash, endpoint, error.reason, str(error)))
             return False
         finally:
             self.dialling -= 1
         return await self.serve(connection, self.candidates.source(endpoint))
+
+    async def _end_when_unreadable(self) -> None:
+        """What was verified cannot be read any more: that is our fault, and of no peer that happened to ask for it."""
+        await self._became_unreadable.wait()
+        assert self._unreadable is not None
+        raise self._unreadable
 
     async def _tend_forever(self) -> None:
         while True:
@@ -331,6 +360,17 @@ class Swarm:
         while True:
             await trio.sleep(CHOKE_INTERVAL)
             self.exchange.rechoke(trio.current_time())
+
+    async def _turn_over_forever(self) -> None:
+        """While every place is taken and others wait to be dialled, give one after the other a chance."""
+        while True:
+            await trio.sleep(TURNOVER_EVERY)
+            now = trio.current_time()
+            if self.checked.is_set() and not self.exchange.is_seeding and self._others_wait(now):
+                self.exchange.make_way(now)
+
+    def _others_wait(self, now: float) -> bool:
+        return not self._may_dial() and self.candidates.next_due() <= now
 
     async def _commit_forever(self, storage: Storage, keeper: Keeper) -> None:
         while True:

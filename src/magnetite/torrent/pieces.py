@@ -6,7 +6,7 @@ of. The wire has the pieces the other way round in every byte (BEP 3, bitfield).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -19,6 +19,14 @@ def from_wire(bits: bytes) -> int:
 def to_wire(pieces: int, count: int) -> bytes:
     """The payload of a bitfield message for `count` pieces; spare bits are zero."""
     return pieces.to_bytes((count + 7) // 8, "little").translate(_REVERSED)
+
+
+def of(indices: Collection[int]) -> int:
+    """The set of the pieces listed, in one pass: adding them one by one would copy the set for each."""
+    bits = bytearray(max(indices, default=0) // 8 + 1)
+    for piece in indices:
+        bits[piece >> 3] |= 1 << (piece & 7)
+    return int.from_bytes(bits, "little")
 
 
 def everything(count: int) -> int:
