@@ -10,11 +10,12 @@ from random import Random
 import pytest
 import trio
 
-from magnetite.dht.contact import K
+from magnetite.dht.contact import Contact, K
 from magnetite.dht.decoding import decode
 from magnetite.dht.encoding import encode_query, encode_response
 from magnetite.dht.messages import ErrorMessage, FindNode, Ping
 from magnetite.dht.node import FIRST_RETRY, MAX_QUERY_RATE, open_node
+from magnetite.dht.snapshot import encode_snapshot
 from magnetite.dht.transactions import GIVE_UP
 from magnetite.endpoint import Endpoint
 from magnetite.errors import LocalProtocolError, QueryError, QueryTimeout
@@ -165,6 +166,21 @@ async def test_a_node_starts_again_from_its_saved_contacts(fabric: Fabric, tmp_p
             assert node.node_id == before
             with trio.fail_after(2 * ROUND_TRIP):
                 await node.wait_usable()
+
+
+async def test_saved_contacts_that_are_all_dead_cost_half_a_second_and_nothing_else(
+    fabric: Fabric, tmp_path: Path
+) -> None:
+    state = tmp_path / "node.dht"
+    async with open_world(fabric, 60) as world:
+        await world.nodes[0].announce(HASH, 7000)
+        dead = [Contact(NodeId(world.nodes[1].node_id ^ n), Endpoint(f"66.{n}.0.1", PORT)) for n in range(1, 200)]
+        state.write_bytes(encode_snapshot(NodeId(HASH ^ 1), dead))
+        started = trio.current_time()
+        async with world.node(state_path=state) as node:
+            async with node.get_peers(HASH) as search:
+                assert await anext(aiter(search)) == Endpoint(world.nodes[0].local.ip, 7000)
+            assert trio.current_time() - started < 0.5 + 8 * ROUND_TRIP
 
 
 async def test_a_damaged_state_is_set_aside_and_the_node_starts_without_it(fabric: Fabric, tmp_path: Path) -> None:

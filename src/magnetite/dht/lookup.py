@@ -187,18 +187,22 @@ class Lookup:
                 hopeful += 1
 
     def _slots_taken(self, now: float) -> int:
-        """Queries under way that have not stalled; if nearly everybody is silent, the stalled ones count, too."""
+        """Queries under way that have not stalled; if nearly everybody is silent, all that are still worth a wait.
+
+        Perhaps the network is at fault, and more queries would not help; but perhaps all that we began with are dead,
+        so it must go on at a slower pace.
+        """
         stalled_since = now - self._round_trips.stall
+        patience = PATIENCE if self._is_lossy() else 1
         taken = 0
         for candidate in self._silent.values():
-            if candidate.asked_at > stalled_since:
-                taken += 1
-            else:
+            if candidate.asked_at <= stalled_since:
                 candidate.state = _State.STALLED
-        return len(self._silent) if self._is_lossy() else taken
+            taken += candidate.asked_at > now - patience * self._round_trips.stall
+        return taken
 
     def _is_lossy(self) -> bool:
-        """Whether the network seems at fault: more queries would not help."""
+        """Whether nearly everybody is silent."""
         return self.asked >= _ENOUGH_TO_JUDGE and self.answered < (1 - LOSSY) * self.asked
 
     def _closest(self) -> list[_Candidate]:

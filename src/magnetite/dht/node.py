@@ -24,7 +24,6 @@ from magnetite.dht.messages import ErrorMessage, FindNode, GetPeers, Ping, Query
 from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.peer_store import PeerStore
 from magnetite.dht.responder import Responder
-from magnetite.dht.round_trips import FIRST_STALL
 from magnetite.dht.routing_table import RoutingTable
 from magnetite.dht.search import Search
 from magnetite.dht.state_file import load_state, save_state
@@ -52,6 +51,8 @@ DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
 QUERY_RATE: Final = 250.0  # queries/s we send at most
 QUERY_BURST: Final = 50
 MAX_QUERY_RATE: Final = 0.8 * MAX_PENDING / GIVE_UP  # queries/s; dead nodes leave so many waiting for an answer
+KNOWN_PATIENCE: Final = 0.5  # seconds the contacts we know have before routers are asked: of many the first is fast
+MOST_SAVED: Final = 64  # of the saved contacts that are asked at the start
 FIRST_RETRY: Final = 2.0  # seconds after a bootstrap that failed; doubled each time
 LAST_RETRY: Final = 60.0
 REJOIN: Final = 15 * 60.0  # seconds until that is repeated: the neighbourhood is what we answer for
@@ -124,6 +125,7 @@ class DhtNode:
         self._rng = rng
         self._emit = emit
         self._routers = bootstrap
+        self._saved: list[Endpoint] = []  # contacts of the last run, the best first
         self._store = PeerStore(rng, now)
         responder = Responder(node_id, {self.family: self.table}, self._store, Tokens(rng, now), emit)
         self._exchange = Exchange(self.table, responder, rng, socket.send, read_only=read_only)
@@ -260,11 +262,12 @@ class DhtNode:
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _restore(self, contacts: Sequence[Contact]) -> None:
-        now = trio.current_time()
-        for contact in contacts:
-            if family_of(contact.endpoint) is self.family:
-                self.table.on_named(contact, now)
-        self._emit(NodeStarted(now, self.local, self.node_id, len(self.table)))
+        """Remember whom to ask first. Only who answers gets into the table: after a month most of them are gone, and
+        searches that began with them would find nobody."""
+        self._saved = [each.endpoint for each in contacts if is_contactable(each.endpoint, self.local.scope)][
+            :MOST_SAVED
+        ]
+        self._emit(NodeStarted(trio.current_time(), self.local, self.node_id, len(self._saved)))
 
     def _note_if_usable(self, now: float) -> None:
         if self._exchange.counters.responses_received and len(self.table):
@@ -273,21 +276,22 @@ class DhtNode:
             self._emit(BootstrapFinished(now, len(self.table)))
 
     async def _bootstrap(self, retry: float) -> bool:
-        """Try to become usable: by the contacts we have, and, if they are silent, by the routers."""
+        """Try to become usable: by the contacts we know, and, if they are silent, by the routers."""
         now = trio.current_time()
-        if not self._routers and len(self.table) == 0:
+        known = dict.fromkeys(each.endpoint for each in self.table.start_of_lookup(self.node_id, START))
+        known.update(dict.fromkeys(self._saved))
+        if not self._routers and not known:
             await self._usable.wait()  # a first node: others will find it
             return True
-        contacts = self.table.start_of_lookup(self.node_id, START)
-        for contact in contacts:
-            self._ask_for_contacts(contact.endpoint, now)
-        if contacts:
-            with trio.move_on_after(FIRST_STALL):
+        for endpoint in known:
+            self._ask_for_contacts(endpoint, now)
+        if known:
+            with trio.move_on_after(KNOWN_PATIENCE):
                 await self._usable.wait()
         if not self.is_usable:
             await self._ask_routers()
         if not self.is_usable:
-            asked = len(contacts) + len(self._routers)
+            asked = len(known) + len(self._routers)
             self._emit(BootstrapFailed(trio.current_time(), asked, retry, Reason.NO_BOOTSTRAP))
         return self.is_usable
 
