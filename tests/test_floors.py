@@ -39,6 +39,7 @@ FLOORS = {
     "swarm.commit_queue": 3,
     "swarm.connection": 3,
     "swarm.keeper": 3,
+    "swarm.membership": 3,
     "swarm.survey": 3,
     "swarm.swarm": 3,
     "client": 4,

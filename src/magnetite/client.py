@@ -33,8 +33,9 @@ from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.swarm.connection import welcome
 from magnetite.swarm.doorkeeper import Doorkeeper
 from magnetite.swarm.keeper import forget
+from magnetite.swarm.membership import Site
 from magnetite.swarm.places import Places
-from magnetite.swarm.swarm import OpenStorage, Site, Swarm
+from magnetite.swarm.swarm import OpenStorage, Swarm
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.selection import FileSelection
@@ -48,6 +49,8 @@ DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
 """A host, by name or address, and a port."""
+
+Named: TypeAlias = tuple[Source, Address]
 
 Torrent: TypeAlias = str | MagnetLink | Metainfo
 """What can be opened: a magnet link or bare info-hash as text, or what was parsed of one, or of a torrent."""
@@ -202,7 +205,7 @@ class Client:
         LocalProtocolError while `fetch_metadata` is at work on it.
         """
         link, metainfo = _understand(torrent)
-        named = (*link.peers, *peers)
+        named = _named(link, peers)
         await self._until_removed(link.info_hash)
         if resume is None and self._resume is not None and link.info_hash not in self.downloads:
             resume = await self._resume.load(link.info_hash)
@@ -238,7 +241,7 @@ class Client:
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._resolve_peers, swarm, (*link.peers, *peers))
+                nursery.start_soon(self._resolve_peers, swarm, _named(link, peers))
                 nursery.start_soon(partial(self._discover, swarm, announce=False))
                 metainfo = await swarm.fetch_metadata()
                 nursery.cancel_scope.cancel()
@@ -280,7 +283,7 @@ class Client:
         download: Download,
         swarm: Swarm,
         metainfo: Metainfo | None,
-        peers: Iterable[Address],
+        peers: Iterable[Named],
         running: Callable[[], Awaitable[None]],
     ) -> None:
         try:
@@ -307,16 +310,15 @@ class Client:
         while True:
             async with self.node.get_peers(swarm.info_hash) as search:
                 async for endpoint in search:
-                    swarm.add(endpoint, Source.DHT)
+                    swarm.members.add(endpoint, Source.DHT)
                 if announce:
                     await search.announce(self.port)
             await trio.sleep(ANNOUNCE_INTERVAL if swarm.exchange.peers else next(delays))
 
-    async def _resolve_peers(self, swarm: Swarm, peers: Iterable[Address]) -> None:
-        """Peers that the link or the user named."""
-        for peer in peers:
-            for endpoint in await self._resolve(peer):
-                swarm.add(endpoint, Source.USER)
+    async def _resolve_peers(self, swarm: Swarm, named: Iterable[Named]) -> None:
+        for source, address in named:
+            for endpoint in await self._resolve(address):
+                swarm.members.add(endpoint, source)
 
     async def _resolve_nodes(self, node: DhtNode, nodes: Iterable[Address]) -> None:
         """Nodes of the DHT that a torrent names (BEP 5, Torrent File Extensions)."""
@@ -354,11 +356,16 @@ class Client:
         if swarm is None:  # it ended while its caller shook hands
             await stream.aclose()
             return
-        await swarm.serve(connection, Source.INCOMING)
+        await swarm.members.serve(connection, Source.INCOMING)
 
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)
-        return swarm.handshake if swarm else None
+        return swarm.members.handshake if swarm else None
+
+
+def _named(link: MagnetLink, peers: Iterable[Address]) -> list[Named]:
+    """The peers that the link names, and those the user does."""
+    return [(Source.MAGNET, each) for each in link.peers] + [(Source.USER, each) for each in peers]
 
 
 def _open_files(folder: Path, metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:

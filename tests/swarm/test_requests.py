@@ -221,7 +221,7 @@ class Swarming(RuleBasedStateMachine):
     def commit(self, data, fails: bool) -> None:
         partial = self.committing.pop(data.draw(st.integers(0, len(self.committing) - 1)))
         if fails:
-            self.book.reopen(partial)  # the disk's fault
+            self.book.picker.reopen(partial.piece)  # the disk's fault
         else:
             self.committed(partial)
 
@@ -229,15 +229,15 @@ class Swarming(RuleBasedStateMachine):
         if is_right(partial):
             self.book.on_verified(partial)
             return
-        verdict = self.book.on_failed(partial)
+        guilty = self.book.on_failed(partial)
         assert any(remote.lies for remote in partial.contributors)
-        if verdict.guilty is not None:
-            assert verdict.guilty.lies
-            if verdict.guilty in self.here:
-                self.gone(verdict.guilty)
+        if guilty is not None:
+            assert guilty.lies
+            if guilty in self.here:
+                self.gone(guilty)
         else:
-            assert set(verdict.suspects) == set(partial.contributors)
-            assert self.book._suspects >= set(verdict.suspects) & set(self.here)
+            assert len(partial.contributors) > 1
+            assert self.book._suspects >= set(partial.contributors) & set(self.here)
 
     # -- what must hold at any time --
 
@@ -339,7 +339,7 @@ def test_liars_are_found_one_after_the_other_and_nobody_else_is(honest, lying, s
                 worked |= arrival.completed.contributors.keys()
                 if is_right(arrival.completed):
                     book.on_verified(arrival.completed)
-                elif (guilty := book.on_failed(arrival.completed).guilty) is not None:
+                elif (guilty := book.on_failed(arrival.completed)) is not None:
                     banned.append(guilty)
                     here.remove(guilty)
                     book.on_gone(guilty, ALL)
@@ -458,7 +458,8 @@ def share_a_bad_piece(book: RequestBook[Remote], liar: Remote, honest: Remote) -
     (yours,) = book.next_requests(honest, 1 << mine.piece, 1, 0)
     assert take(book, liar, [mine]) == []
     (completed,) = take(book, honest, [yours])
-    assert book.on_failed(completed).suspects == (liar, honest)
+    assert book.on_failed(completed) is None
+    assert set(completed.contributors) == {liar, honest}
 
 
 def test_suspects_work_alone_until_one_of_their_pieces_is_right():
@@ -472,7 +473,7 @@ def test_suspects_work_alone_until_one_of_their_pieces_is_right():
     book.on_verified(right)
     assert book.next_requests(honest, 1 << a.piece, 2, 0) == [], "what a suspect works on stays its own"
     (wrong,) = take(book, liar, [a, *book.next_requests(liar, 1 << a.piece, 1, 0)])
-    assert book.on_failed(wrong).guilty is liar
+    assert book.on_failed(wrong) is liar
     book.on_gone(liar, ALL)
     newcomer = Remote("newcomer", ALL)
     (c,) = book.next_requests(newcomer, ALL, 1, 0)
@@ -545,7 +546,7 @@ def test_what_a_liar_left_behind_is_its_fault_even_when_it_is_gone():
     book = book_of(liar, honest, wanted=0b1)
     (bad,) = take(book, liar, book.next_requests(liar, ALL, 2, 0))
     book.on_gone(liar, ALL)
-    assert book.on_failed(bad).guilty is liar
+    assert book.on_failed(bad) is liar
     assert len(book.next_requests(honest, ALL, 9, 0)) == 2
 
 

@@ -325,11 +325,11 @@ class Exchange:
     def on_failed(self, partial: PartialPiece[Peer], now: float) -> None:
         """A piece's hash was wrong: who sent it alone is banned; several are put to the proof."""
         assert self.book is not None
-        verdict = self.book.on_failed(partial)
+        guilty = self.book.on_failed(partial)
         senders = tuple(peer.endpoint for peer in partial.contributors)
         self._emit(PieceFailed(now, self.info_hash, partial.piece, senders))
-        if verdict.guilty is not None:
-            self._ban(verdict.guilty, Reason.BAD_PIECE, now)
+        if guilty is not None:
+            self._ban(guilty, Reason.BAD_PIECE, now)
         self._fill_everybody(now)
 
     # -- blocks for them ---------------------------------------------------------------------------------------------

@@ -37,14 +37,6 @@ class Arrival(Generic[P]):
     cancel: tuple[P, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict(Generic[P]):
-    """Who is to blame for a piece whose hash was wrong. Several suspects: each must now prove itself alone."""
-
-    guilty: P | None
-    suspects: tuple[P, ...]
-
-
 class RequestBook(Generic[P]):
     """Every block of a torrent's missing pieces: unrequested, owed by peers, or received.
 
@@ -175,18 +167,16 @@ class RequestBook(Generic[P]):
         if len(partial.contributors) == 1:
             self._suspects -= partial.contributors.keys()
 
-    def on_failed(self, partial: PartialPiece[P]) -> Verdict[P]:
-        """The piece's hash was wrong: it is open again, and this is whom to blame."""
-        self.reopen(partial)
-        contributors = tuple(partial.contributors)
-        if len(contributors) == 1:
-            return Verdict(contributors[0], ())
-        self._suspects.update(peer for peer in contributors if peer in self._debts)
-        return Verdict(None, contributors)
+    def on_failed(self, partial: PartialPiece[P]) -> P | None:
+        """The piece's hash was wrong, and it is open again. Who is to blame: whoever sent all of it, or None.
 
-    def reopen(self, partial: PartialPiece[P]) -> None:
-        """The piece could not be committed; all of it is to be fetched again."""
+        Several senders are suspects: each must now prove itself alone.
+        """
         self.picker.reopen(partial.piece)
+        if len(partial.contributors) == 1:
+            return next(iter(partial.contributors))
+        self._suspects.update(peer for peer in partial.contributors if peer in self._debts)
+        return None
 
     # -- how blocks are found ----------------------------------------------------------------------------------------
 
