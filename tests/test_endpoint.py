@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
@@ -99,3 +99,11 @@ def test_strangers_name_global_addresses_or_ones_of_our_own_scope(scope, own):
 
 def test_port_0_is_never_contacted():
     assert not is_contactable(Endpoint("8.8.8.8", 0), Scope.GLOBAL)
+
+
+def test_what_the_short_way_calls_global_is_global_to_the_standard_library() -> None:
+    for first in range(256):
+        for rest in ("0.0.0", "0.0.1", "64.0.1", "168.1.1", "254.9.9", "255.255.255"):
+            ip = f"{first}.{rest}"
+            if scope_of(ip) is Scope.GLOBAL:
+                assert ip_address(ip).is_global, ip
