@@ -63,12 +63,6 @@ def decode_endpoint(data: bytes) -> Endpoint:
     raise RemoteProtocolError(f"compact address of {len(data)} bytes")
 
 
-def parse_endpoint(text: str) -> Endpoint:
-    """`1.2.3.4:5` or `[2001:db8::1]:5`, as typed by people. Raises ValueError; names are not resolved."""
-    host, port = split_host_port(text)
-    return Endpoint(str(ip_address(host)), port)
-
-
 def split_host_port(text: str) -> tuple[str, int]:
     """Host and port of `host:port`, the brackets of an IPv6 address taken off. Raises ValueError."""
     host, colon, port = text.strip().rpartition(":")

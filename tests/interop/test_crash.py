@@ -61,4 +61,5 @@ def test_a_download_killed_in_the_middle_goes_on_and_fetches_no_verified_piece_a
     assert second.returncode == 0
     [completed] = [record for record in map(json.loads, output.splitlines()) if record["event"] == "download_completed"]
     assert payload.is_in(ours)
-    assert completed["downloaded"] <= whole - verified + 16 * payload.metainfo.piece_length  # and what was under way
+    # One piece more, for the last one is short and may be among the verified.
+    assert completed["downloaded"] <= whole - verified + payload.metainfo.piece_length

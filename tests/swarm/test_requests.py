@@ -126,7 +126,9 @@ class Swarming(RuleBasedStateMachine):
         assert len(chosen) <= max(0, most)
         assert len(set(chosen)) == len(chosen)
         for request in chosen:
-            assert (request.begin, request.length) in MAP.blocks(request.piece)
+            whole = MAP.piece_length_of(request.piece)
+            assert request.begin in range(0, whole, BLOCK_LENGTH)
+            assert request.length == min(BLOCK_LENGTH, whole - request.begin)
             assert remote.pieces & self.book.missing & 1 << request.piece
             assert remote not in before.get(request, ())
         again = [request for request in chosen if request in before]

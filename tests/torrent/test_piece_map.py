@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magnetite.torrent.piece_map import BLOCK_LENGTH, PieceMap, Span
+from magnetite.torrent.piece_map import PieceMap, Span
 from magnetite.torrent.pieces import indices
 from tests.torrent.samples import multi, single
 
@@ -48,16 +48,6 @@ def test_pieces_of_files_are_those_that_hold_one_of_their_bytes(metainfo, data):
     expected = {at // metainfo.piece_length for at, (file, _) in enumerate(every_byte(metainfo)) if file in files}
     assert set(indices(pieces.pieces_of(files))) == expected
     assert {piece for file in files for piece in pieces.pieces_of_file(file)} == expected
-
-
-@pytest.mark.parametrize("length", [1, BLOCK_LENGTH - 1, BLOCK_LENGTH, BLOCK_LENGTH + 1, 3 * BLOCK_LENGTH])
-def test_blocks_cut_a_piece_without_gaps(length):
-    pieces = PieceMap(single(bytes(length), piece_length=4 * BLOCK_LENGTH))
-    blocks = pieces.blocks(0)
-    assert len(blocks) == pieces.block_count(0)
-    assert [begin for begin, _ in blocks] == list(range(0, length, BLOCK_LENGTH))
-    assert sum(size for _, size in blocks) == length
-    assert all(size == BLOCK_LENGTH for _, size in blocks[:-1])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from magnetite.errors import RemoteProtocolError
 from magnetite.wire.extensions import (
     METADATA_BLOCK,
     UT_METADATA,
-    UT_PEX,
     ExtensionHandshake,
     MetadataData,
     MetadataMessage,
@@ -114,16 +113,16 @@ def test_what_is_no_dictionary_or_too_deep_is_refused(payload: bytes) -> None:
 
 
 def test_a_later_handshake_adds_changes_and_switches_off() -> None:
-    first = ExtensionHandshake({UT_METADATA: 1, UT_PEX: 2, "lt_donthave": 3}, v="A 1", reqq=250)
-    updated = first.updated(ExtensionHandshake({UT_PEX: 0, "lt_donthave": 9, "upload_only": 4}, upload_only=True))
+    first = ExtensionHandshake({UT_METADATA: 1, "ut_pex": 2, "lt_donthave": 3}, v="A 1", reqq=250)
+    updated = first.updated(ExtensionHandshake({"ut_pex": 0, "lt_donthave": 9, "upload_only": 4}, upload_only=True))
     assert updated == ExtensionHandshake(
         {UT_METADATA: 1, "lt_donthave": 9, "upload_only": 4}, v="A 1", reqq=250, upload_only=True
     )
-    assert updated.id_of(UT_PEX) is None
+    assert updated.id_of("ut_pex") is None
 
 
 def test_zero_means_off_in_the_first_handshake_too() -> None:
-    assert decode_extension_handshake(b"d1:md6:ut_pexi0eee").id_of(UT_PEX) is None
+    assert decode_extension_handshake(b"d1:md6:ut_pexi0eee").id_of("ut_pex") is None
 
 
 def test_the_first_metadata_size_stands() -> None:

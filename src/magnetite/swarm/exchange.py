@@ -29,10 +29,11 @@ from magnetite.swarm.peer import OUR_REQQ, OUR_UT_METADATA, Peer
 from magnetite.swarm.requests import RequestBook
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
-from magnetite.torrent.piece_map import BLOCK_LENGTH, PieceMap
+from magnetite.torrent.piece_map import PieceMap
 from magnetite.wire.allowed_fast import allowed_fast_set
 from magnetite.wire.extensions import METADATA_BLOCK, UT_METADATA, ExtensionHandshake
 from magnetite.wire.messages import (
+    BLOCK_LENGTH,
     BitfieldMessage,
     Block,
     BlockRequest,
@@ -42,7 +43,7 @@ from magnetite.wire.messages import (
     Port,
 )
 
-VERSION = "magnetite 0.1"
+VERSION = "magnetite 0.1.0"
 REFUSAL_PAUSE = 1.0  # seconds until a peer that has rejected a request is asked for the next
 METADATA_PATIENCE = 120.0  # seconds a peer may take to say that it has the metadata; it may be waiting for it, too
 TRADE_PATIENCE = 120.0  # seconds without a block in either direction, before a peer may have to make way

@@ -1,4 +1,4 @@
-"""Where pieces lie: their lengths, their blocks, and the parts of files they are made of. Pure."""
+"""Where pieces lie: their lengths, and the parts of files they are made of. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.pieces import everything
-
-BLOCK_LENGTH = 16 * 1024  # bytes of a request; what every client asks for (BEP 3)
 
 
 class Span(NamedTuple):
@@ -39,14 +37,6 @@ class PieceMap:
         if not 0 <= piece < self.piece_count:
             raise IndexError(f"piece {piece} of {self.piece_count}")
         return min(self.piece_length, self.length - piece * self.piece_length)
-
-    def block_count(self, piece: int) -> int:
-        return -(-self.piece_length_of(piece) // BLOCK_LENGTH)
-
-    def blocks(self, piece: int) -> list[tuple[int, int]]:
-        """Begin and length of every block of a piece; the last may be short."""
-        length = self.piece_length_of(piece)
-        return [(begin, min(BLOCK_LENGTH, length - begin)) for begin in range(0, length, BLOCK_LENGTH)]
 
     def holds(self, piece: int, begin: int, length: int) -> bool:
         """Whether a request for these bytes lies within the torrent."""

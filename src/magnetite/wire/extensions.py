@@ -14,7 +14,6 @@ from magnetite.errors import WireError
 HANDSHAKE_ID = 0  # of the Extended message that carries an extension handshake
 DISABLED = 0  # in `m`: the extension is off
 UT_METADATA = "ut_metadata"  # BEP 9
-UT_PEX = "ut_pex"  # BEP 11
 METADATA_BLOCK = 16 << 10  # bytes of every piece of metadata but the last (BEP 9)
 MAX_NAME = 64  # characters of an extension's name; longer ones are none that we know
 MAX_VERSION = 100  # characters of `v`
