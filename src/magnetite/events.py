@@ -70,6 +70,27 @@ class BootstrapFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkLost(Event):
+    """Nothing at all comes in any more at this socket; its contacts are kept."""
+
+    local: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReturned(Event):
+    local: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged(Event):
+    """Most of those we asked see us at `external`, and our id did not belong there (BEP 42)."""
+
+    local: Endpoint
+    external: Endpoint
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class ContactAdded(Event):
     node_id: NodeId
     endpoint: Endpoint
@@ -119,6 +140,14 @@ class PeerStored(Event):
     """A peer announced itself to us."""
 
     info_hash: InfoHash
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStored(Event):
+    """Somebody put an item here, or renewed it."""
+
+    target: NodeId
     endpoint: Endpoint
 
 

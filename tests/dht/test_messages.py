@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from magnetite import bencoding
+from magnetite.dht.bloom import FILTER_LENGTH, BloomFilter, Scrape
 from magnetite.dht.contact import Contact, Family, decode_contacts
 from magnetite.dht.decoding import decode, decode_any
 from magnetite.dht.encoding import encode_error, encode_query, encode_response
+from magnetite.dht.items import MAX_SALT, MAX_VALUE, ImmutableItem, Item, MutableItem
 from magnetite.dht.messages import (
     CLIENT_VERSION,
     AnnouncePeer,
     ErrorCode,
     ErrorMessage,
     FindNode,
+    GetItem,
     GetPeers,
     IncomingQuery,
     Message,
     Ping,
+    PutItem,
     Query,
     RefusedQuery,
     Response,
+    SampleInfohashes,
+    method_of,
 )
+from magnetite.dht.samples import Samples
 from magnetite.endpoint import Endpoint, decode_endpoint
 from magnetite.errors import KrpcError, RemoteProtocolError
 from magnetite.ids import InfoHash, NodeId
@@ -60,11 +69,32 @@ VECTORS: list[tuple[bytes, Message]] = [
 
 ids = st.integers(0, (1 << 160) - 1)
 wants = st.frozensets(st.sampled_from(Family))
+seqs = st.integers(0, (1 << 63) - 1)
+values = st.recursive(
+    st.integers(-(1 << 63), (1 << 63) - 1) | st.binary(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+raw_values = values.map(bencoding.encode).filter(lambda value: len(value) <= MAX_VALUE and value.count(b"l") < 5)
+immutable_items = st.builds(ImmutableItem, raw_values)
+mutable_items = st.builds(
+    MutableItem,
+    raw_values,
+    st.binary(min_size=32, max_size=32),
+    seqs,
+    st.binary(min_size=64, max_size=64),
+    st.binary(max_size=MAX_SALT),
+)
 queries = st.one_of(
     st.just(Ping()),
     st.builds(FindNode, ids.map(NodeId), wants),
-    st.builds(GetPeers, ids.map(InfoHash), wants),
-    st.builds(AnnouncePeer, ids.map(InfoHash), st.integers(1, 65535), st.binary(max_size=20), st.booleans()),
+    st.builds(GetPeers, ids.map(InfoHash), wants, st.booleans(), st.booleans()),
+    st.builds(
+        AnnouncePeer, ids.map(InfoHash), st.integers(1, 65535), st.binary(max_size=20), st.booleans(), st.booleans()
+    ),
+    st.builds(GetItem, ids.map(NodeId), st.none() | seqs, wants),
+    st.builds(PutItem, immutable_items | mutable_items, st.binary(max_size=20), st.none() | seqs),
+    st.builds(SampleInfohashes, ids.map(NodeId), wants),
 )
 ipv4 = st.binary(min_size=6, max_size=6).map(decode_endpoint)
 ipv6 = st.binary(min_size=18, max_size=18).map(decode_endpoint)
@@ -143,11 +173,7 @@ def test_any_bytes_are_a_message_or_raise_krpc_error(datagram: bytes) -> None:
     _decoded(decode, datagram)
 
 
-values = st.recursive(
-    st.integers(-(1 << 63), (1 << 63) - 1) | st.binary(max_size=40),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=4), inner, max_size=4),
-    max_leaves=8,
-)
+lengths = st.sampled_from([20, 32, 64, 256]).map(bytes)
 
 
 @given(
@@ -156,15 +182,21 @@ values = st.recursive(
         optional={
             b"t": st.just(b"aa") | values,
             b"y": st.sampled_from([b"q", b"r", b"e"]) | values,
-            b"q": st.sampled_from([b"ping", b"find_node", b"get_peers", b"announce_peer"]) | values,
+            b"q": st.sampled_from([b"ping", b"find_node", b"get_peers", b"announce_peer", b"get", b"put"]) | values,
             b"a": st.fixed_dictionaries(
                 {b"id": st.binary(min_size=20, max_size=20)},
-                optional=dict.fromkeys((b"target", b"info_hash", b"port", b"token", b"want", b"implied_port"), values),
+                optional={
+                    **dict.fromkeys((b"port", b"want", b"implied_port", b"v", b"seq", b"cas", b"noseed"), values),
+                    **dict.fromkeys((b"target", b"info_hash", b"token", b"k", b"sig", b"salt"), values | lengths),
+                },
             )
             | values,
             b"r": st.fixed_dictionaries(
                 {b"id": st.binary(min_size=20, max_size=20)},
-                optional=dict.fromkeys((b"nodes", b"nodes6", b"values", b"token"), values),
+                optional={
+                    **dict.fromkeys((b"nodes", b"nodes6", b"values", b"token", b"v", b"seq", b"num"), values),
+                    **dict.fromkeys((b"k", b"sig", b"samples", b"interval", b"BFsd", b"BFpe"), values | lengths),
+                },
             )
             | values,
             b"e": values,
@@ -240,6 +272,157 @@ def test_compact_node_info_is_26_bytes_a_contact(contacts: list[Contact]) -> Non
     assert decode_contacts(data, Family.IPV4) == tuple(contacts)
     with pytest.raises(RemoteProtocolError):
         decode_contacts(data + b"x", Family.IPV4)
+
+
+# -- the extensions of BEP 33, 44 and 51 -------------------------------------------------------------------------------
+
+
+def query(method: bytes, **arguments: object) -> bytes:
+    """A query with exactly these arguments, and `id`."""
+    with_id = {b"id": bytes(ASKER), **{key.encode(): value for key, value in arguments.items()}}
+    return bencoding.encode({b"a": with_id, b"q": method, b"t": b"aa", b"y": b"q"})  # type: ignore[dict-item]
+
+
+def response(**fields: object) -> Response:
+    """A response with exactly these fields, and `id`, decoded."""
+    with_id = {b"id": bytes(OTHER), **{key.encode(): value for key, value in fields.items()}}
+    decoded = decode(bencoding.encode({b"r": with_id, b"t": b"aa", b"y": b"r"}))  # type: ignore[dict-item]
+    assert isinstance(decoded, Response)
+    return decoded
+
+
+def refusal(datagram: bytes) -> ErrorCode:
+    decoded = decode(datagram)
+    assert isinstance(decoded, RefusedQuery)
+    return decoded.code
+
+
+SIGNED = {"k": bytes(32), "sig": bytes(64), "seq": 4, "token": b"token", "v": b"hello"}
+
+
+@given(queries)
+def test_a_query_knows_its_name_on_the_wire(query: Query) -> None:
+    decoded = bencoding.decode(encode_query(b"aa", ASKER, query))
+    assert isinstance(decoded, dict)
+    assert decoded[b"q"] == method_of(query).encode()
+
+
+def test_the_flags_of_bep_33_count_only_if_they_are_1() -> None:
+    info_hash = bytes(OTHER)
+    assert decode(query(b"get_peers", info_hash=info_hash, noseed=1, scrape=0)) == IncomingQuery(
+        b"aa", ASKER, GetPeers(InfoHash(OTHER), no_seed=True)
+    )
+    assert decode(query(b"get_peers", info_hash=info_hash, noseed=2, scrape=b"1")) == IncomingQuery(
+        b"aa", ASKER, GetPeers(InfoHash(OTHER))
+    )
+    assert decode(query(b"announce_peer", info_hash=info_hash, port=1, token=b"x", seed=1)) == IncomingQuery(
+        b"aa", ASKER, AnnouncePeer(InfoHash(OTHER), 1, b"x", is_seed=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"v": bytes(MAX_VALUE)}, 205),
+        ({"salt": bytes(MAX_SALT + 1)}, 207),
+        ({"k": bytes(31)}, 203),
+        ({"k": 7}, 203),
+        ({"sig": bytes(63)}, 203),
+        ({"seq": -1}, 203),
+        ({"seq": b"4"}, 203),
+        ({"salt": 4}, 203),
+        ({"cas": b"4"}, 203),
+        ({"token": 4}, 203),
+        ({"token": bytes(65)}, 203),
+    ],
+)
+def test_a_put_with_a_wrong_argument_is_refused_with_its_code(change: dict[str, object], code: int) -> None:
+    assert refusal(query(b"put", **{**SIGNED, **change})) == code
+
+
+@pytest.mark.parametrize("missing", ["sig", "seq", "token", "v"])
+def test_a_put_without_an_argument_is_refused(missing: str) -> None:
+    assert refusal(query(b"put", **{key: value for key, value in SIGNED.items() if key != missing})) == 203
+
+
+@pytest.mark.parametrize("value", [b"d1:bi1e1:ai1ee", b"l1:ad1:bi1e1:ai1eee"])
+def test_a_value_with_unsorted_keys_is_refused_with_203(value: bytes) -> None:
+    assert refusal(query(b"put", **SIGNED).replace(b"1:v5:hello", b"1:v" + value)) == 203
+
+
+def test_a_value_is_taken_as_it_was_sent_however_the_message_is_ordered() -> None:
+    value = b"d1:al1:vi1ee1:v1:ve"
+    datagram = b"d1:y1:q1:v4:XX001:t2:aa1:q3:put1:ad1:v%b5:token1:x2:id20:%bee" % (value, bytes(ASKER))
+    assert decode(datagram) == IncomingQuery(b"aa", ASKER, PutItem(ImmutableItem(value), b"x"))
+
+
+def test_a_get_is_long_enough_for_the_largest_answer_at_eight_times_its_length() -> None:
+    assert len(encode_query(b"abcd", ASKER, GetItem(OTHER))) * 8 >= 1_400
+
+
+def test_unknown_methods_are_refused_even_with_a_target() -> None:
+    assert refusal(query(b"vote", target=bytes(OTHER))) == 204
+    assert refusal(query(b"vote", info_hash=bytes(OTHER))) == 204
+
+
+filters = st.binary(min_size=FILTER_LENGTH, max_size=FILTER_LENGTH).map(BloomFilter)
+
+
+@given(
+    st.none() | st.builds(Scrape, filters, filters),
+    st.none() | immutable_items | mutable_items,
+    st.none() | seqs,
+    st.none() | st.builds(Samples, st.lists(ids.map(InfoHash), max_size=5).map(tuple), st.integers(5, 99), seqs),
+)
+def test_the_extensions_of_a_response_survive_encoding(
+    scrape: Scrape | None, item: Item | None, seq: int | None, samples: Samples | None
+) -> None:
+    if isinstance(item, MutableItem):
+        item, seq = replace(item, salt=b""), item.seq  # answers do not tell the salt
+    if samples is not None:
+        samples = replace(samples, interval=samples.interval % 21_601)
+    datagram = encode_response(
+        b"aa", OTHER, b"", nodes=b"", token=b"x", scrape=scrape, item=item, seq=seq, samples=samples
+    )
+    assert bencoding.encode(bencoding.decode(datagram, sorted_keys=True)) == datagram
+    assert decode(datagram) == Response(b"aa", OTHER, token=b"x", scrape=scrape, item=item, seq=seq, samples=samples)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"BFsd": bytes(256)},
+        {"BFsd": bytes(256), "BFpe": bytes(255)},
+        {"BFsd": 1, "BFpe": []},
+        {"samples": bytes(19)},
+        {"samples": 4, "num": 4},
+        {"seq": -1},
+        {"seq": b"x"},
+        {"v": b"x" * MAX_VALUE},
+        {"v": b"x", "k": bytes(31), "sig": bytes(64), "seq": 1},
+        {"v": b"x", "k": bytes(32), "sig": bytes(64)},
+        {"v": b"x", "k": bytes(32), "seq": -1, "sig": bytes(64)},
+        {"v": b"x", "k": 1, "sig": bytes(64), "seq": 1},
+    ],
+)
+def test_a_wrong_field_of_an_extension_does_not_spoil_the_nodes(fields: dict[str, object]) -> None:
+    contact = Contact(NodeId(1), Endpoint("1.2.3.4", 5))
+    decoded = response(nodes=contact.compact(), **fields)
+    assert decoded.nodes == (contact,)
+    assert decoded.scrape is decoded.samples is decoded.item is None
+
+
+def test_a_value_with_unsorted_keys_in_an_answer_is_none() -> None:
+    datagram = b"d1:rd2:id20:%b1:vd1:bi1e1:ai1eee1:t2:aa1:y1:re" % bytes(OTHER)
+    assert decode(datagram) == Response(b"aa", OTHER)
+
+
+def test_numbers_beside_samples_are_put_right() -> None:
+    hashes = bytes(ASKER) + bytes(OTHER)
+    known = (InfoHash(ASKER), InfoHash(OTHER))
+    assert response(samples=hashes, num=7, interval=60).samples == Samples(known, 7, 60)
+    assert response(samples=hashes, num=-7, interval=1 << 40).samples == Samples(known, 2, 21_600)
+    assert response(samples=b"").samples == Samples((), 0, 0)
 
 
 def _decoded(way: object, datagram: bytes) -> Message | None:

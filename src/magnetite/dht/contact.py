@@ -29,7 +29,7 @@ class Family(Enum):
 
 
 def family_of(endpoint: Endpoint) -> Family:
-    return Family.IPV6 if endpoint.is_ipv6 else Family.IPV4
+    return Family.IPV6 if ":" in endpoint[0] else Family.IPV4
 
 
 class Contact(NamedTuple):

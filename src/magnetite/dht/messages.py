@@ -1,12 +1,15 @@
-"""The messages of KRPC as values (BEP 5, with BEP 32, 42 and 43). Pure."""
+"""The messages of KRPC as values (BEP 5, with BEP 32, 33, 42, 43, 44 and 51). Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
+from magnetite.dht.bloom import Scrape
 from magnetite.dht.contact import Contact, Family
+from magnetite.dht.items import Item
+from magnetite.dht.samples import Samples
 from magnetite.endpoint import Endpoint
 from magnetite.ids import InfoHash, NodeId
 
@@ -17,50 +20,111 @@ ANY: Final[Want] = frozenset()  # no `want`: contacts of the family the query ca
 
 
 class ErrorCode(IntEnum):
-    """BEP 5, Errors."""
+    """BEP 5, Errors, and from 205 on BEP 44, Errors."""
 
     GENERIC = 201
     SERVER = 202
     PROTOCOL = 203
     UNKNOWN_METHOD = 204
+    VALUE_TOO_BIG = 205
+    INVALID_SIGNATURE = 206
+    SALT_TOO_BIG = 207
+    CAS_MISMATCH = 301
+    SEQ_TOO_LOW = 302
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
     """Are you there?"""
 
+    method: ClassVar = "ping"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, unsafe_hash=True)  # frozen ones take a microsecond longer to make
 class FindNode:
     """Which nodes do you know closest to `target`?"""
 
     target: NodeId
     want: Want = ANY
 
+    method: ClassVar = "find_node"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, unsafe_hash=True)
 class GetPeers:
-    """Who has, and which nodes do you know closest to, `info_hash`?"""
+    """Who has, and which nodes do you know closest to, `info_hash`?
+
+    `no_seed` asks for peers that are no seeds, `scrape` for filters by which all of them can be counted (BEP 33).
+    """
 
     info_hash: InfoHash
     want: Want = ANY
+    no_seed: bool = False
+    scrape: bool = False
+
+    method: ClassVar = "get_peers"
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncePeer:
-    """I have, or am getting, `info_hash`. With `implied_port` the datagram's source port counts, not `port`."""
+    """I have, or am getting, `info_hash`. With `implied_port` the datagram's source port counts, not `port`.
+
+    `is_seed` says that I have all of it (BEP 33, New ANNOUNCE_PEER semantics).
+    """
 
     info_hash: InfoHash
     port: int
     token: bytes
     implied_port: bool = False
+    is_seed: bool = False
 
-
-Query: TypeAlias = Ping | FindNode | GetPeers | AnnouncePeer
+    method: ClassVar = "announce_peer"
 
 
 @dataclass(frozen=True, slots=True)
-class IncomingQuery:
+class GetItem:
+    """What is stored under, and which nodes do you know closest to, `target`? (BEP 44)
+
+    With `seq` an item is wanted only if its own is higher.
+    """
+
+    target: NodeId
+    seq: int | None = None
+    want: Want = ANY
+
+    method: ClassVar = "get"
+
+
+@dataclass(frozen=True, slots=True)
+class PutItem:
+    """Store this item; with `cas` only in the place of one with that `seq` (BEP 44)."""
+
+    item: Item
+    token: bytes
+    cas: int | None = None
+
+    method: ClassVar = "put"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInfohashes:
+    """Of which info-hashes do you store peers, and which nodes do you know closest to `target`? (BEP 51)"""
+
+    target: NodeId
+    want: Want = ANY
+
+    method: ClassVar = "sample_infohashes"
+
+
+Query: TypeAlias = Ping | FindNode | GetPeers | AnnouncePeer | GetItem | PutItem | SampleInfohashes
+
+
+def method_of(query: Query) -> str:
+    """The query's name on the wire, `q`."""
+    return query.method
+
+
+class IncomingQuery(NamedTuple):
     """A query with its envelope: who asks, how to mark the answer, and whether it wants no visitors (BEP 43)."""
 
     transaction: bytes
@@ -89,6 +153,10 @@ class Response:
     values: tuple[Endpoint, ...] = ()
     token: bytes = b""
     our_endpoint: Endpoint | None = None  # as the sender sees it: `ip` (BEP 42)
+    scrape: Scrape | None = None  # BEP 33
+    item: Item | None = None  # as told: neither its signature nor its target has been looked at (BEP 44)
+    seq: int | None = None  # of the item the sender stores, which it need not have sent (BEP 44)
+    samples: Samples | None = None  # BEP 51
 
     def contacts(self, family: Family) -> tuple[Contact, ...]:
         return self.nodes if family is Family.IPV4 else self.nodes6

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import random
+from math import inf
+from socket import AF_INET, AF_INET6, inet_pton  # conversions only: no socket is opened here
 from typing import Final
 
+from magnetite.dht.bloom import Scrape
 from magnetite.dht.contact import Family, family_of
-from magnetite.endpoint import COMPACT4, COMPACT6, Endpoint
+from magnetite.dht.peer_list import MAX_PEERS, SWEEP, PeerList
+from magnetite.dht.samples import Samples
+from magnetite.endpoint import Endpoint, Scope
 from magnetite.ids import InfoHash
 
 MAX_INFO_HASHES: Final = 2_000  # of each family
-MAX_PEERS: Final = 500  # for one info-hash and family
 MAX_ANSWER: Final = 100  # peers in one answer
-EXPIRY: Final = 40 * 60.0  # seconds; clients announce every 15 to 30 minutes
-_SWEEP: Final = 60.0  # seconds between two searches for what has expired
-_TIME: Final = 3  # bytes: seconds since the store was made, 194 days without ambiguity
-_CLOCK: Final = 1 << 8 * _TIME
+EARLY: Final = 0.75  # of a limit: from here on more and more announces are turned away
+MAX_SAMPLES: Final = 64  # info-hashes: 1,280 bytes of an answer of 1,400
+SAMPLE_INTERVAL: Final = 300  # seconds for which the same samples are given, so that asking often does not pay (BEP 51)
 
 
 class PeerStore:
     """info-hash -> peers, one table for each family.
 
-    Bounded: a new info-hash finds no room in a full store; a new peer in a full list takes a random one's place, so
-    that nobody can push out a whole swarm by being last.
+    Bounded: a full store takes no new info-hash, a full list no new peer. Before it comes to that, the nearer the
+    limit, the more often a newcomer is told to go elsewhere: announces for a popular torrent then spread over more
+    nodes around it, and a flood finds the last places hard to get (mldht refuses at random, too). Who is in a list may
+    always renew its place.
     """
 
     def __init__(self, rng: random.Random, now: float) -> None:
         self._rng = rng
         self._start = now
         self._swept = now
-        self._lists: dict[Family, dict[InfoHash, _PeerList]] = {family: {} for family in Family}
+        self._lists: dict[Family, dict[InfoHash, PeerList]] = {family: {} for family in Family}
+        self._samples = Samples((), 0, SAMPLE_INTERVAL)
+        self._drawn_at = -inf
+        self._drawn_from = 0  # info-hashes
 
     @property
     def info_hashes(self) -> int:
@@ -39,93 +47,72 @@ class PeerStore:
     def peers(self) -> int:
         return sum(len(peers) for lists in self._lists.values() for peers in lists.values())
 
-    def has_room_for(self, info_hash: InfoHash, family: Family, now: float) -> bool:
-        """Whether a peer of `info_hash` would be taken; a node that has no room issues no token."""
+    def knows(self, info_hash: InfoHash, family: Family) -> bool:
+        """Whether there is anything about `info_hash`."""
+        return info_hash in self._lists[family]
+
+    def invites(self, info_hash: InfoHash, source: Endpoint, family: Family, now: float) -> bool:
+        """Whether `source` shall be given a token to announce `info_hash` with; drawn by lot where room is scarce."""
         lists = self._lists[family]
-        if info_hash in lists or len(lists) < MAX_INFO_HASHES:
+        peers = lists.get(info_hash)
+        held, limit = (len(lists), MAX_INFO_HASHES) if peers is None else (len(peers), MAX_PEERS)
+        if held < EARLY * limit:
             return True
-        self._sweep(now)
-        return len(lists) < MAX_INFO_HASHES
-
-    def add(self, info_hash: InfoHash, peer: Endpoint, now: float) -> bool:
-        """Remember `peer`, or that it is still there. False where the store has no room."""
-        family = family_of(peer)
-        if not self.has_room_for(info_hash, family, now):
-            return False
-        peers = self._lists[family].get(info_hash)
         if peers is None:
-            peers = self._lists[family][info_hash] = _PeerList(family)
-        peers.add(peer.compact(), int(now - self._start), self._rng)
-        return True
+            self._sweep(now)
+            held = len(lists)
+        elif peers.knows(inet_pton(AF_INET6 if source.is_ipv6 else AF_INET, source.ip)):
+            return True
+        return held < limit and self._rng.random() * (1 - EARLY) * limit >= held - EARLY * limit
 
-    def sample(self, info_hash: InfoHash, family: Family, count: int, now: float) -> list[bytes]:
+    def add(self, info_hash: InfoHash, peer: Endpoint, now: float, *, is_seed: bool = False) -> bool:
+        """Remember `peer`, or that it is still there. False where the store has no room."""
+        self._sweep(now)
+        family, second = family_of(peer), int(now - self._start)
+        lists = self._lists[family]
+        peers = lists.get(info_hash)
+        if peers is None:
+            if len(lists) >= MAX_INFO_HASHES:
+                return False
+            peers = lists[info_hash] = PeerList(family, second)
+        return peers.add(peer.compact(), second, is_seed=is_seed, is_alone=peer.scope is Scope.GLOBAL)
+
+    def sample(
+        self, info_hash: InfoHash, family: Family, count: int, now: float, *, no_seed: bool = False
+    ) -> list[bytes]:
         """Up to `count`, and never more than MAX_ANSWER, compact endpoints drawn from those that have not expired."""
-        peers = self._lists[family].get(info_hash)
+        peers = self._current(info_hash, family, now)
         if peers is None:
             return []
-        return peers.sample(min(count, MAX_ANSWER), int(now - self._start), self._rng)
+        return peers.sample(min(count, MAX_ANSWER), int(now - self._start), self._rng, no_seed=no_seed)
+
+    def scrape(self, info_hash: InfoHash, family: Family, now: float) -> Scrape | None:
+        """Filters of all seeds and all other peers of `info_hash`; None where we know of nobody (BEP 33)."""
+        peers = self._current(info_hash, family, now)
+        return None if peers is None else peers.scrape(int(now - self._start))
+
+    def sample_info_hashes(self, now: float) -> Samples:
+        """A random choice of the info-hashes stored, the same for SAMPLE_INTERVAL (BEP 51).
+
+        As long as all of them fit, one more or less shows at once.
+        """
+        self._sweep(now)
+        held_all = self._samples.num <= MAX_SAMPLES and self._drawn_from != self.info_hashes
+        if held_all or now >= self._drawn_at + SAMPLE_INTERVAL:
+            self._drawn_at, self._drawn_from = now, self.info_hashes
+            known = list(dict.fromkeys(key for lists in self._lists.values() for key in lists))
+            chosen = self._rng.sample(known, min(MAX_SAMPLES, len(known)))
+            self._samples = Samples(tuple(chosen), len(known), SAMPLE_INTERVAL)
+        return self._samples
+
+    def _current(self, info_hash: InfoHash, family: Family, now: float) -> PeerList | None:
+        self._sweep(now)
+        return self._lists[family].get(info_hash)
 
     def _sweep(self, now: float) -> None:
-        if now < self._swept + _SWEEP:
+        if now < self._swept + SWEEP:
             return
         self._swept = now
         for lists in self._lists.values():
             for info_hash in [key for key, peers in lists.items() if peers.has_expired(int(now - self._start))]:
                 del lists[info_hash]
-
-
-class _PeerList:
-    """The peers of one info-hash, each packed as compact endpoint and second: 9 bytes, or 21 for IPv6, where an
-    entry of a dictionary would take 97."""
-
-    __slots__ = ("_compact", "_newest", "_records", "_step", "_swept")
-
-    def __init__(self, family: Family) -> None:
-        self._compact = COMPACT4 if family is Family.IPV4 else COMPACT6
-        self._step = self._compact + _TIME
-        self._records = bytearray()
-        self._newest = self._swept = 0
-
-    def __len__(self) -> int:
-        return len(self._records) // self._step
-
-    def has_expired(self, second: int) -> bool:
-        return second - self._newest > EXPIRY
-
-    def add(self, compact: bytes, second: int, rng: random.Random) -> None:
-        self._newest = second
-        at = self._find(compact)
-        if at < 0 and len(self) >= MAX_PEERS:
-            self._drop_expired(second)
-            if len(self) >= MAX_PEERS:
-                at = rng.randrange(MAX_PEERS) * self._step
-        record = compact + (second % _CLOCK).to_bytes(_TIME, "big")
-        if at < 0:
-            self._records += record
-        else:
-            self._records[at : at + self._step] = record
-
-    def sample(self, count: int, second: int, rng: random.Random) -> list[bytes]:
-        if second > self._swept + _SWEEP:
-            self._drop_expired(second)
-        chosen = rng.sample(range(len(self)), min(count, len(self)))
-        starts = [index * self._step for index in chosen]
-        return [bytes(self._records[at : at + self._compact]) for at in starts if not self._is_expired(at, second)]
-
-    def _find(self, compact: bytes) -> int:
-        """Where the record of `compact` begins, or -1. A match that straddles two records is none."""
-        at = self._records.find(compact)
-        while at >= 0 and at % self._step:
-            at = self._records.find(compact, at + 1)
-        return at
-
-    def _drop_expired(self, second: int) -> None:
-        self._swept = second
-        for at in range(len(self._records) - self._step, -1, -self._step):
-            if self._is_expired(at, second):  # the last record takes its place
-                self._records[at : at + self._step] = self._records[-self._step :]
-                del self._records[-self._step :]
-
-    def _is_expired(self, at: int, second: int) -> bool:
-        heard = int.from_bytes(self._records[at + self._compact : at + self._step], "big")
-        return (second - heard) % _CLOCK > EXPIRY
