@@ -13,7 +13,8 @@ from magnetite.dht.closest import ClosestIndex
 from magnetite.dht.contact import Contact, K
 from magnetite.dht.routing_entry import QUESTIONABLE_AFTER, RoutingEntry
 from magnetite.dht.routing_table import INDEX_LIFETIME, LARGE_BUCKETS, RoutingTable
-from magnetite.dht.upkeep import ASK_AGAIN, RETRY, next_to_ask, refresh_target
+from magnetite.dht.security import make_id
+from magnetite.dht.upkeep import ASK_AGAIN, NEAR_BIAS, NEW_FOR, RETRY, next_to_ask, refresh_target
 from magnetite.endpoint import Endpoint, Scope
 from magnetite.errors import Reason
 from magnetite.events import ContactAdded, ContactEvicted, Event
@@ -28,7 +29,8 @@ def contact(node_id: int, ip: str = "1.2.3.4", port: int = 6881) -> Contact:
 
 
 def nth(number: int, node_id: int) -> Contact:
-    return contact(node_id, f"1.{number // 65536}.{number // 256 % 256}.{number % 256}")
+    """One of many, in a subnet of its own."""
+    return contact(node_id, f"{1 + number // 65536}.{number // 256 % 256}.{number % 256}.7")
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def test_upkeep_asks_the_unverified_first_and_then_those_asked_least_recently(ta
     table.on_asked(nth(3, FAR + 2).endpoint, now=11)
     assert next_to_ask(table, now=12) is None
     table.on_response(nth(3, FAR + 2), 0.1, now=12)
-    assert next_to_ask(table, now=11 + ASK_AGAIN) == nth(1, FAR)
+    assert next_to_ask(table, now=11 + ASK_AGAIN * QUESTIONABLE_AFTER) == nth(1, FAR)
 
 
 def test_upkeep_tries_a_silent_contact_again_soon(table: RoutingTable) -> None:
@@ -214,6 +216,102 @@ def test_upkeep_asks_for_ids_of_the_contacts_bucket_or_of_our_neighbourhood(tabl
     rng = Random(1)
     numbers = {table.bucket_number(refresh_target(table, nth(99, FAR), rng)) for _ in range(50)}
     assert numbers == {0, table.bucket_number(1 << 100)}
+
+
+def test_of_one_subnet_a_bucket_keeps_two(table: RoutingTable) -> None:
+    for number in range(1, 6):
+        table.on_response(contact(FAR + number, f"9.9.9.{number}"), 0.1, now=0)
+        table.on_response(contact(FAR // 2 + number, f"9.9.9.{100 + number}"), 0.1, now=0)
+    assert len(table) == 4
+
+
+def test_a_verified_contact_takes_the_place_of_an_unverified_one_of_its_subnet(table: RoutingTable) -> None:
+    for number in range(1, 4):
+        table.on_named(contact(FAR + number, f"9.9.9.{number}"), now=0)
+    table.on_response(contact(FAR + 9, "9.9.9.9"), 0.1, now=0)
+    assert sorted(entry.contact.node_id - FAR for entry in table) == [2, 9]
+
+
+def test_hosts_of_a_private_network_are_not_limited_by_subnet() -> None:
+    table = RoutingTable(OWN, Scope.PRIVATE, lambda event: None)
+    for number in range(1, 9):
+        table.on_response(contact(FAR + number, f"10.0.0.{number}"), 0.1, now=0)
+    assert len(table) == 8
+
+
+def test_a_large_bucket_makes_room_for_parts_of_its_range_that_have_nobody(table: RoutingTable) -> None:
+    fill_far_bucket(table)
+    newcomers = [nth(1000 + part, FAR + (part << 155)) for part in range(1, 16)]
+    for each in newcomers:
+        table.on_response(each, 0.2, now=1)
+    assert set(newcomers) <= {entry.contact for entry in table}
+    assert len(table) == LARGE_BUCKETS[0]
+
+
+def test_in_a_full_bucket_an_id_that_belongs_to_its_address_is_preferred(table: RoutingTable) -> None:
+    fill_far_bucket(table)
+    rng = Random(1)
+    node_id = next(each for each in iter(lambda: make_id("5.6.7.8", rng), None) if each >= FAR)
+    table.on_response(contact(node_id, "5.6.7.8"), 9.0, now=1)
+    assert contact(node_id, "5.6.7.8") in [entry.contact for entry in table]
+
+
+def test_hearsay_about_an_endpoint_that_failed_lately_is_not_believed(table: RoutingTable) -> None:
+    table.on_failure(contact(FAR).endpoint, now=0)
+    table.on_named(contact(FAR), now=1)
+    assert len(table) == 0
+    table.on_response(contact(FAR), 0.1, now=2)
+    assert len(table) == 1
+
+
+def test_an_endpoint_of_many_ids_is_kept_under_none(table: RoutingTable) -> None:
+    for number in range(5):
+        table.on_response(contact(FAR + number), 0.1, now=number)
+    assert len(table) == 0
+    assert table.start_of_lookup(FAR, 8) == []
+
+
+def test_a_contact_that_failed_to_answer_is_not_handed_out_until_it_does(table: RoutingTable) -> None:
+    table.on_response(contact(FAR), 0.1, now=0)
+    table.on_failure(contact(FAR).endpoint, now=1)
+    assert table.closest(FAR, now=1) == []
+    table.on_response(contact(FAR), 0.1, now=2)
+    assert table.closest(FAR, now=2) == [contact(FAR)]
+
+
+def test_who_has_been_there_for_hours_is_good_for_longer(table: RoutingTable) -> None:
+    table.on_response(contact(FAR), 0.1, now=0)
+    table.on_response(contact(FAR), 0.1, now=4 * 3600)
+    assert table.closest(FAR, now=5 * 3600) == [contact(FAR)]
+    assert table.closest(FAR, now=6 * 3600) == []
+
+
+def test_another_own_id_keeps_what_was_verified(table: RoutingTable, events: list[Event]) -> None:
+    rng = Random(2)
+    contacts = [nth(number, rng.getrandbits(160)) for number in range(100)]
+    for each in contacts:
+        table.on_response(each, 0.1, now=0)
+    kept = {entry.contact: entry for entry in table}
+    events.clear()
+    table.rehome(NodeId(rng.getrandbits(160)), now=1)
+    now_kept = {entry.contact: entry for entry in table}
+    assert all(now_kept[each] is kept[each] for each in now_kept if each in kept)
+    assert len(now_kept) >= 90
+    assert len(events) == len(kept.keys() ^ now_kept.keys())
+    assert all(table.closest(each.node_id, now=1)[0] == each for each in now_kept)
+
+
+def test_our_own_id_is_no_contact_after_a_change_either(table: RoutingTable) -> None:
+    table.on_response(contact(FAR), 0.1, now=0)
+    table.rehome(NodeId(FAR), now=1)
+    assert len(table) == 0
+
+
+def test_upkeep_leaves_alone_who_gave_a_sign_of_life_lately(table: RoutingTable) -> None:
+    table.on_response(contact(FAR), 0.1, now=0)
+    table.on_query(contact(FAR), now=NEW_FOR)
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER - 1) is None
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER) == contact(FAR)
 
 
 class TableAgainstModel(RuleBasedStateMachine):

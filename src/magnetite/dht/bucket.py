@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from operator import attrgetter
 from typing import Final
 
 from magnetite.dht.contact import K
 from magnetite.dht.routing_entry import RoutingEntry
+from magnetite.dht.subnets import PER_SUBNET
 from magnetite.ids import NodeId
 
 MAX_REPLACEMENTS: Final = K
 FAILURES_ALONE: Final = 5  # in a row, before a contact goes whose place nobody wants
 MUCH_FASTER: Final = 0.5  # of the slowest's round trip: less would only make contacts come and go
 
+_BITS: Final = 160
 _ROUND_TRIP = attrgetter("round_trip")
 _FAILURES = attrgetter("failures")
 _PREFERENCE = attrgetter("failures", "round_trip")  # sorts those whose answers are surest and fastest to the front
 
 
 class Bucket:
-    """Up to `capacity` entries that answer for their part of the id space, and up to 8 verified replacements.
+    """Up to `capacity` entries that share `number` bits with our own id, and up to 8 verified replacements.
 
-    Unverified entries are kept while there is room: they give way to any verified one.
+    Unverified entries are kept while there is room: they give way to any verified one. A large bucket has K places for
+    each part of its range, so that there is somebody near whatever is looked for (libtorrent does so, too). Of one
+    subnet there are no more than PER_SUBNET, replacements counted.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, number: int) -> None:
         self.capacity = capacity
+        self._part_bits = (capacity // K).bit_length() - 1
+        self._part_shift = max(_BITS - 1 - number - self._part_bits, 0)
         self.entries: dict[NodeId, RoutingEntry] = {}
         self.replacements: dict[NodeId, RoutingEntry] = {}
 
@@ -36,6 +44,17 @@ class Bucket:
     @property
     def has_room(self) -> bool:
         return len(self.entries) < self.capacity
+
+    def rival(self, newcomer: RoutingEntry) -> RoutingEntry | None:
+        """Who would have to go for `newcomer`, because there are enough of its subnet; the newcomer itself, perhaps."""
+        if newcomer.subnet is None:
+            return None
+        rivals = [each for each in chain(self, self.replacements.values()) if each.subnet == newcomer.subnet]
+        if len(rivals) < PER_SUBNET:
+            return None
+        if not newcomer.is_verified:
+            return newcomer
+        return next((each for each in rivals if not each.is_verified or each.is_bad), newcomer)
 
     def insert(self, entry: RoutingEntry) -> tuple[RoutingEntry | None, RoutingEntry | None]:
         """Take in a new entry. Returns which lost its place to it, and which is now kept no longer (perhaps itself)."""
@@ -78,8 +97,28 @@ class Bucket:
         failing = max(self.entries.values(), key=_FAILURES)
         if failing.is_bad:
             return failing
-        is_large = self.capacity > K  # near buckets keep their oldest contacts: they are the likeliest to stay
-        return slowest if is_large and newcomer.round_trip < MUCH_FASTER * slowest.round_trip else newcomer
+        if not newcomer.has_valid_id:
+            inferior = [each for each in self if not each.has_valid_id]
+        elif inferior := [each for each in self if not each.has_valid_id]:
+            return max(inferior, key=_ROUND_TRIP)  # it may have chosen its place beside somebody (BEP 42)
+        else:
+            inferior = list(self)
+        if not self._part_bits or not inferior:
+            return newcomer  # near buckets keep their oldest contacts: they are the likeliest to stay
+        return self._weakest_by_part(newcomer, inferior)
+
+    def _weakest_by_part(self, newcomer: RoutingEntry, entries: list[RoutingEntry]) -> RoutingEntry:
+        """Who of `entries` and `newcomer` matters least in a large bucket."""
+        sizes = Counter(map(self._part, self))
+        part = self._part(newcomer)
+        crowded = max(entries, key=lambda each: (sizes[self._part(each)], each.round_trip))
+        if sizes[self._part(crowded)] > sizes[part] + 1:
+            return crowded
+        slowest = max((each for each in entries if self._part(each) == part), key=_ROUND_TRIP, default=newcomer)
+        return slowest if newcomer.round_trip < MUCH_FASTER * slowest.round_trip else newcomer
+
+    def _part(self, entry: RoutingEntry) -> int:
+        return entry.contact.node_id >> self._part_shift & (1 << self._part_bits) - 1
 
     def _keep_as_replacement(self, loser: RoutingEntry) -> RoutingEntry | None:
         """Returns the entry for which there is no place here either."""

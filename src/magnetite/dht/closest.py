@@ -28,6 +28,8 @@ class ClosestIndex:
         self._rows: list[_Row] = sorted((int(entry.contact.node_id), entry.contact, entry.compact) for entry in entries)
         self._ids = [row[0] for row in self._rows]
         self._subtrees: list[list[_Row]] = [self._rows] * (1 << _PREFIX)
+        self._compact = {row[0]: row[2] for row in self._rows}
+        self._subtree_ids = [self._ids] * (1 << _PREFIX)
         self._fill(0, 0, 0, len(self._rows))
 
     def __len__(self) -> int:
@@ -39,7 +41,10 @@ class ClosestIndex:
 
     def closest_compact(self, target: int) -> bytes:
         """The same as compact node info."""
-        return b"".join([row[2] for row in self._closest(target)])
+        target = int(target)
+        compact = self._compact
+        ids = sorted(self._subtree_ids[target >> _SHIFT], key=target.__xor__)[:K]
+        return b"".join([compact[node_id] for node_id in ids])
 
     def _closest(self, target: int) -> list[_Row]:
         target = int(target)  # an int proper: a subclass's ^ is slower
@@ -51,6 +56,7 @@ class ClosestIndex:
             return  # the slots keep the parent's
         slots = 1 << (_PREFIX - length)
         self._subtrees[prefix * slots : (prefix + 1) * slots] = [self._rows[low:high]] * slots
+        self._subtree_ids[prefix * slots : (prefix + 1) * slots] = [self._ids[low:high]] * slots
         if length < _PREFIX:
             middle = bisect_left(self._ids, (2 * prefix + 1) << (_BITS - length - 1), low, high)
             self._fill(2 * prefix, length + 1, low, middle)

@@ -10,6 +10,7 @@ FIRST_STALL: Final = 1.0  # seconds, before anything was measured; libtorrent's 
 SHORTEST_STALL: Final = 0.1  # seconds; below, jitter would look like silence
 LONGEST_STALL: Final = 2.0
 QUANTILE: Final = 0.9  # mldht's, too: one live node in ten costs an extra query, no dead one a long wait
+OF_ITS_OWN: Final = 1.5  # times a contact's own round trip; it varies less from time to time than between contacts
 _ENOUGH: Final = 8  # samples before the quantile means anything
 _RECOMPUTE: Final = 16  # samples between two sorts
 
@@ -26,6 +27,10 @@ class RoundTrips:
     def stall(self) -> float:
         """Seconds of silence after which somebody else is asked as well; a late answer is still used."""
         return self._stall
+
+    def stall_of(self, round_trip: float) -> float:
+        """The same for a contact that is known to take `round_trip` seconds."""
+        return min(max(OF_ITS_OWN * round_trip, SHORTEST_STALL), self.stall)
 
     def add(self, round_trip: float) -> None:
         self._samples.append(round_trip)

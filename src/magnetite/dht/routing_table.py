@@ -7,14 +7,16 @@ from (libtorrent's "extended routing table").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
 from itertools import chain
+from math import inf
 from typing import Final, TypeAlias
 
 from magnetite.dht.bucket import Bucket
 from magnetite.dht.closest import ClosestIndex
 from magnetite.dht.contact import Contact, K
+from magnetite.dht.experience import Experience
 from magnetite.dht.routing_entry import RoutingEntry
 from magnetite.endpoint import Endpoint, Scope, is_contactable
 from magnetite.errors import Reason
@@ -28,16 +30,25 @@ _BITS: Final = 160
 _Address: TypeAlias = str | Endpoint
 
 
+def capacity_of(number: int) -> int:
+    """How many entries bucket `number` holds."""
+    return LARGE_BUCKETS[number] if number < len(LARGE_BUCKETS) else K
+
+
 class RoutingTable:
     """Contacts of one family, by id and by address.
 
     Invariants: each entry is in the bucket its id belongs to, as an entry or a replacement; no bucket holds more than
-    its capacity; one public IP address has one entry; our own id has none. Only good contacts are handed to others.
+    its capacity, nor more than two contacts of one subnet; one public IP address has one entry; our own id has none.
+    Only good contacts are handed to others.
     """
 
     def __init__(self, own_id: NodeId, scope: Scope, emit: Emit) -> None:
         self.own_id = own_id
-        self._scope = scope
+        self.scope = scope
+        self.experience = Experience()
+        self.filled_at = inf  # when the first contact came
+        self.quiet_until = -inf  # no contact is due for a question before, unless one comes or fails: upkeep's note
         self._emit = emit
         self._buckets: dict[int, Bucket] = {}
         self._by_id: dict[NodeId, RoutingEntry] = {}
@@ -62,6 +73,16 @@ class RoutingTable:
         """How many leading bits `node_id` shares with our own; 160 for our own."""
         return _BITS - (self.own_id ^ node_id).bit_length()
 
+    @property
+    def neighbourhood(self) -> int:
+        """The number of the bucket from which on there are no more than some K contacts: those near our own id."""
+        count = 0
+        for number in sorted(self._buckets, reverse=True):
+            count += len(self._buckets[number].entries)
+            if count >= K:
+                return number
+        return 0
+
     def has_room_for(self, node_id: NodeId) -> bool:
         """Whether a contact that nobody has verified yet would be kept."""
         return node_id != self.own_id and self.has_room_in(self.bucket_number(node_id))
@@ -75,7 +96,12 @@ class RoutingTable:
 
     def on_response(self, contact: Contact, round_trip: float, now: float) -> None:
         """`contact` answered a query of ours within `round_trip` seconds."""
+        is_believed = self.experience.on_answer(contact, round_trip, now)
         entry = self._by_address.get(contact.endpoint.owner)
+        if not is_believed:
+            if entry is not None and entry.contact.endpoint == contact.endpoint:
+                self._remove(entry, Reason.PROTOCOL_ERROR, now)
+            return
         if entry is not None and entry.contact == contact:
             self._confirm(entry, round_trip, now)
             return
@@ -91,16 +117,19 @@ class RoutingTable:
         entry = self._by_id.get(contact.node_id)
         if entry is not None:
             if entry.contact.endpoint == contact.endpoint:
-                if not entry.is_good(now):
-                    self._index = None
+                was_good = entry.is_good(now)
                 entry.last_query = now
+                if not was_good and entry.is_good(now):
+                    self._index = None
         else:
             self.on_named(contact, now)
 
     def on_named(self, contact: Contact, now: float) -> None:
         """Somebody named `contact`, maybe itself: kept unverified if there is room, for upkeep to ask."""
         known = contact.node_id in self._by_id or contact.endpoint.owner in self._by_address
-        if not known and self.has_room_for(contact.node_id) and self._is_welcome(contact):
+        if known or not self.has_room_for(contact.node_id) or not self._is_welcome(contact):
+            return
+        if not self.experience.is_dubious(contact.endpoint, now):
             self._insert(RoutingEntry(contact), now)
 
     def on_asked(self, endpoint: Endpoint, now: float) -> None:
@@ -111,13 +140,38 @@ class RoutingTable:
 
     def on_failure(self, endpoint: Endpoint, now: float) -> None:
         """Nobody answered us from `endpoint`. To be called only while the network itself is known to work."""
+        self.experience.on_failure(endpoint, now)
         entry = self._by_address.get(endpoint.owner)
         if entry is None or entry.contact.endpoint != endpoint:
             return
         entry.failures += 1
         self._index = None
+        self.quiet_until = -inf
         if self._buckets[self.bucket_number(entry.contact.node_id)].gives_up_on(entry):
             self._remove(entry, Reason.TIMEOUT, now)
+
+    def remove_where(self, is_unwanted: Callable[[Contact], bool], reason: Reason, now: float) -> None:
+        """Let go of every contact that `is_unwanted`, replacements too."""
+        for entry in list(self._by_id.values()):
+            if is_unwanted(entry.contact):
+                self._remove(entry, reason, now)
+
+    def rehome(self, own_id: NodeId, now: float) -> None:
+        """Take another id of our own (BEP 42: our address has changed). All is kept that finds a place around it."""
+        before = {entry.contact.node_id: entry for entry in self if entry.is_verified}
+        entries = [*self, *chain.from_iterable(bucket.replacements.values() for bucket in self._buckets.values())]
+        self.own_id = own_id
+        self._buckets, self._by_id, self._by_address, self._index = {}, {}, {}, None
+        self.quiet_until = -inf
+        # Those we have known longest first: what has no room any more is then what came last.
+        for entry in sorted(entries, key=lambda entry: (not entry.is_verified, entry.first_response)):
+            if entry.contact.node_id != own_id:
+                self._place(entry)
+        after = {entry.contact.node_id: entry for entry in self if entry.is_verified}
+        for node_id in before.keys() - after.keys():
+            self._emit(ContactEvicted(now, *before[node_id].contact, Reason.REPLACED))
+        for node_id in after.keys() - before.keys():
+            self._emit(ContactAdded(now, *after[node_id].contact))
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -129,15 +183,19 @@ class RoutingTable:
         """The same as compact node info."""
         return self._current_index(now).closest_compact(target)
 
-    def start_of_lookup(self, target: int, count: int) -> list[Contact]:
-        """The `count` contacts closest to `target`, filled up with unverified ones only where there are not enough."""
+    def nearest(self, target: int, count: int) -> list[RoutingEntry]:
+        """The `count` entries closest to `target`, filled up with unverified ones only where there are not enough."""
         usable = [entry for entry in self if not entry.is_bad]
-        verified = [entry.contact for entry in usable if entry.is_verified]
-        chosen = nsmallest(count, verified, key=lambda contact: contact.node_id ^ target)
+        verified = [entry for entry in usable if entry.is_verified]
+        chosen = nsmallest(count, verified, key=lambda entry: entry.contact.node_id ^ target)
         if len(chosen) < count:
-            others = [entry.contact for entry in usable if not entry.is_verified]
-            chosen += nsmallest(count - len(chosen), others, key=lambda contact: contact.node_id ^ target)
+            others = [entry for entry in usable if not entry.is_verified]
+            chosen += nsmallest(count - len(chosen), others, key=lambda entry: entry.contact.node_id ^ target)
         return chosen
+
+    def start_of_lookup(self, target: int, count: int) -> list[Contact]:
+        """The same as contacts."""
+        return [entry.contact for entry in self.nearest(target, count)]
 
     def best(self) -> list[Contact]:
         """All contacts, those heard of last first: what is worth remembering over a restart."""
@@ -147,7 +205,7 @@ class RoutingTable:
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _is_welcome(self, contact: Contact) -> bool:
-        return contact.node_id != self.own_id and is_contactable(contact.endpoint, self._scope)
+        return contact.node_id != self.own_id and is_contactable(contact.endpoint, self.scope)
 
     def _confirm(self, entry: RoutingEntry, round_trip: float, now: float) -> None:
         if not entry.is_good(now):
@@ -174,20 +232,37 @@ class RoutingTable:
         return True
 
     def _insert(self, entry: RoutingEntry, now: float) -> None:
+        self.filled_at = min(self.filled_at, now)
+        self.quiet_until = -inf
+        rival = self._bucket_for(entry).rival(entry)
+        if rival is entry:
+            return
+        if rival is not None:
+            self._remove(rival, Reason.REPLACED, now)
+        displaced = self._place(entry)
+        if displaced is not None and displaced.is_verified:
+            self._emit(ContactEvicted(now, *displaced.contact, Reason.REPLACED))
+        if entry.is_verified and entry.contact.node_id in self._bucket_for(entry).entries:
+            self._index = None
+            self._emit(ContactAdded(now, *entry.contact))
+
+    def _place(self, entry: RoutingEntry) -> RoutingEntry | None:
+        """Put it into its bucket; who lost the place there to it."""
+        if self._bucket_for(entry).rival(entry) is not None:
+            return None
+        self._by_id[entry.contact.node_id] = entry
+        self._by_address[entry.contact.endpoint.owner] = entry
+        displaced, dropped = self._bucket_for(entry).insert(entry)
+        if dropped is not None:
+            self._forget(dropped)
+        return displaced
+
+    def _bucket_for(self, entry: RoutingEntry) -> Bucket:
         number = self.bucket_number(entry.contact.node_id)
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket(LARGE_BUCKETS[number] if number < len(LARGE_BUCKETS) else K)
-        self._by_id[entry.contact.node_id] = entry
-        self._by_address[entry.contact.endpoint.owner] = entry
-        displaced, dropped = bucket.insert(entry)
-        if dropped is not None:
-            self._forget(dropped)
-        if displaced is not None and displaced.is_verified:
-            self._emit(ContactEvicted(now, *displaced.contact, Reason.REPLACED))
-        if entry.is_verified and entry.contact.node_id in bucket.entries:
-            self._index = None
-            self._emit(ContactAdded(now, *entry.contact))
+            bucket = self._buckets[number] = Bucket(capacity_of(number), number)
+        return bucket
 
     def _remove(self, entry: RoutingEntry, reason: Reason, now: float) -> None:
         bucket = self._buckets[self.bucket_number(entry.contact.node_id)]
@@ -195,6 +270,7 @@ class RoutingTable:
         promoted = bucket.remove(entry)
         self._forget(entry)
         self._index = None
+        self.quiet_until = -inf
         if was_entry and entry.is_verified:
             self._emit(ContactEvicted(now, *entry.contact, reason))
         if promoted is not None:

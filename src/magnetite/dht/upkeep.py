@@ -7,16 +7,17 @@ answer names, and it makes us known to the contact.
 from __future__ import annotations
 
 import random
+from math import inf
 from typing import Final
 
-from magnetite.dht.contact import Contact, K
-from magnetite.dht.routing_entry import QUESTIONABLE_AFTER, RoutingEntry
+from magnetite.dht.contact import Contact
 from magnetite.dht.routing_table import LARGE_BUCKETS, RoutingTable
 from magnetite.ids import NodeId
 
-ASK_AGAIN: Final = 0.6 * QUESTIONABLE_AFTER  # seconds; leaves time for a second try before a contact is questionable
-NEAR_BIAS: Final = 0.5  # of ASK_AGAIN, for the neighbourhood: those are the contacts only we can tell others of
-GROW: Final = 60.0  # seconds, instead, while the large buckets have room
+ASK_AGAIN: Final = 0.6  # of the time a contact is trusted for; leaves time for a second try before it is questionable
+NEAR_BIAS: Final = 0.5  # of that, for the neighbourhood: those are the contacts only we can tell others of
+GROW: Final = 60.0  # seconds, instead, while the table is new and the large buckets have room
+NEW_FOR: Final = 10 * 60.0  # seconds; who has met few by then is in a small DHT
 RETRY: Final = 15.0  # seconds after a failure; and the time an unverified contact may take to answer
 _BITS: Final = 160
 
@@ -24,43 +25,41 @@ _BITS: Final = 160
 def next_to_ask(table: RoutingTable, now: float) -> Contact | None:
     """The contact most overdue for a question; None if none is due.
 
-    Unverified contacts come first: they are of no use to anybody until they have answered.
+    Unverified contacts are due at once: they are of no use to anybody until they have answered.
     """
-    neighbourhood = _neighbourhood(table)
-    grows = any(table.has_room_in(number) for number in range(len(LARGE_BUCKETS)))
-    overdue, contact = 0.0, None
+    if now < table.quiet_until:
+        return None
+    neighbourhood = table.neighbourhood
+    grows = now - table.filled_at < NEW_FOR and any(table.has_room_in(number) for number in range(len(LARGE_BUCKETS)))
+    first, contact = inf, None
     for entry in table:
-        is_near = table.bucket_number(entry.contact.node_id) >= neighbourhood
-        late = now - entry.last_asked - _patience(entry, grows, is_near)
-        if late >= overdue:
-            overdue, contact = late, entry.contact
-    return contact
+        if entry.failures or not entry.is_verified:
+            due = entry.last_asked + RETRY
+        elif grows:
+            due = entry.last_asked + GROW
+        else:
+            # Whoever asked or answered anything lately lives: a lookup's query or its own saves ours.
+            patience = ASK_AGAIN * entry.trusted_for
+            if table.bucket_number(entry.contact.node_id) >= neighbourhood:
+                patience *= NEAR_BIAS
+            due = max(entry.last_asked, entry.last_heard) + patience
+        if due < first:
+            first, contact = due, entry.contact
+    if first <= now:
+        return contact
+    table.quiet_until = first
+    return None
 
 
 def refresh_target(table: RoutingTable, contact: Contact, rng: random.Random) -> NodeId:
     """What to ask `contact` for: an id out of its own bucket, or, half of the time, out of our neighbourhood."""
     is_near = rng.random() < 0.5
-    return _random_id(table, _neighbourhood(table) if is_near else table.bucket_number(contact.node_id), rng)
+    return _random_id(table, table.neighbourhood if is_near else table.bucket_number(contact.node_id), rng)
 
 
 def refresh_targets(table: RoutingTable, rng: random.Random) -> list[NodeId]:
     """What to look up after joining: ourselves, and then an id out of each large bucket."""
     return [table.own_id] + [_random_id(table, number, rng) for number in range(len(LARGE_BUCKETS))]
-
-
-def _patience(entry: RoutingEntry, grows: bool, is_near: bool) -> float:
-    """Seconds after which `entry` should be asked again."""
-    if not entry.is_verified or entry.failures:
-        return RETRY
-    if grows:
-        return GROW
-    return ASK_AGAIN * NEAR_BIAS if is_near else ASK_AGAIN
-
-
-def _neighbourhood(table: RoutingTable) -> int:
-    """The common prefix length from which on there are no more than K contacts."""
-    numbers = sorted((table.bucket_number(entry.contact.node_id) for entry in table), reverse=True)
-    return numbers[K - 1] if len(numbers) >= K else 0
 
 
 def _random_id(table: RoutingTable, number: int, rng: random.Random) -> NodeId:
