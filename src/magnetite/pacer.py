@@ -25,4 +25,8 @@ class Pacer:
 
     def take(self, now: float) -> bool:
         """Take a turn only if one is free at this moment: who is not worth waiting for delays nobody."""
-        return self._next <= now and self.reserve(now) <= now
+        return self.is_free(now) and self.reserve(now) <= now
+
+    def is_free(self, now: float) -> bool:
+        """Whether a turn reserved now would be now."""
+        return self._next <= now
