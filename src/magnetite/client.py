@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -14,8 +14,11 @@ from typing import TypeAlias
 import trio
 
 from magnetite.background import background
-from magnetite.dht.node import DEFAULT_ROUTERS, QUERY_RATE, DhtNode, open_node
+from magnetite.dht.blocklist import Blocklist
+from magnetite.dht.limiter import AnswerLimits
+from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
 from magnetite.dht.schedule import ANNOUNCE_INTERVAL, search_delays
+from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.download import Download
 from magnetite.endpoint import Endpoint
 from magnetite.errors import LocalProtocolError, MagnetiteError, NetworkError, RemoteProtocolError
@@ -68,6 +71,7 @@ async def open_client(
     places: Places | None = None,
     dial_rate: float = DIAL_RATE,
     query_rate: float = QUERY_RATE,
+    address_rate: float = ADDRESS_RATE,
     network: Network | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[Client]:
@@ -91,12 +95,13 @@ async def open_client(
         if dht:
             opening = open_node(
                 network,
-                socket,
+                [socket],
                 rng=rng,
                 emit=hub.emit,
                 bootstrap=bootstrap,
                 state_path=folder / "dht.state" if folder else None,
                 query_rate=query_rate,
+                address_rate=address_rate,
             )
             node = await stack.enter_async_context(opening)
         site = Site(
@@ -122,30 +127,45 @@ async def open_client(
 async def open_dht_node(
     *,
     port: int = 6881,
-    bind: str = ANYWHERE,
+    bind: str | Sequence[str] = ANYWHERE,
     bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
     state: str | Path | None = None,
     observe: Observer | None = None,
+    read_only: bool | None = None,
+    query_rate: float = QUERY_RATE,
+    address_rate: float = ADDRESS_RATE,
+    limits: AnswerLimits = AnswerLimits(),  # noqa: B008  # a value
+    blocklist: Blocklist = Blocklist(),  # noqa: B008  # a value
     network: Network | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[DhtNode]:
     """A DHT node by itself, for those who want no torrents; `state` is the file it remembers itself in.
 
-    Raises NetworkError if it cannot be bound.
+    `bind` may name several addresses, of IPv4 and IPv6: see `open_node`, which tells of the other arguments. Raises
+    NetworkError if one cannot be bound.
     """
     network = network or RealNetwork()
     hub = EventHub(*([observe] if observe else []))
-    async with (
-        aclosing(await network.open_udp(Endpoint(bind, port))) as socket,
-        open_node(
-            network,
-            socket,
-            rng=rng or random.SystemRandom(),
-            emit=hub.emit,
-            bootstrap=bootstrap,
-            state_path=Path(state) if state is not None else None,
-        ) as node,
-    ):
+    async with AsyncExitStack() as stack:
+        sockets = []
+        for ip in (bind,) if isinstance(bind, str) else bind:
+            sockets.append(await network.open_udp(Endpoint(ip, port)))
+            stack.push_async_callback(sockets[-1].aclose)
+        node = await stack.enter_async_context(
+            open_node(
+                network,
+                sockets,
+                rng=rng or random.SystemRandom(),
+                emit=hub.emit,
+                bootstrap=bootstrap,
+                state_path=Path(state) if state is not None else None,
+                read_only=read_only,
+                query_rate=query_rate,
+                address_rate=address_rate,
+                limits=limits,
+                blocklist=blocklist,
+            )
+        )
         yield node
 
 

@@ -44,17 +44,18 @@ class World:
         host: Host | None = None,
         bootstrap: Sequence[Router] | None = None,
         state_path: Path | None = None,
-        read_only: bool = False,
+        bind: str | None = None,
+        read_only: bool | None = None,
         query_rate: float = 250.0,
     ) -> AsyncIterator[DhtNode]:
         """One more node; it is not one of `nodes`."""
         host = host or self.fabric.host(self.next_ip())
         events: list[Event] = []
         async with (
-            aclosing(await host.open_udp(Endpoint(host.ip, PORT))) as socket,
+            aclosing(await host.open_udp(Endpoint(bind or host.ip, PORT))) as socket,
             open_node(
                 host,
-                socket,
+                [socket],
                 rng=Random(host.ip),
                 emit=events.append,
                 bootstrap=self.routers if bootstrap is None else bootstrap,

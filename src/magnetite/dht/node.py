@@ -1,46 +1,59 @@
-"""The DHT node: the one file of the DHT with tasks.
-
-Two loops and the way in: one receives, and answers inline; one keeps the routing table true; one joins the DHT, and
-joins again whenever nobody is left. A search has no task: whoever reads its peers drives it.
-"""
+"""The DHT node: what its user asks of it, and the way in. Its tasks are those of its presences."""
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import trio
 
 from magnetite.background import background
-from magnetite.dht.contact import Contact, K, family_of
-from magnetite.dht.exchange import Exchange
-from magnetite.dht.lookup import MAX_NAMED, START, Lookup
-from magnetite.dht.messages import ErrorMessage, FindNode, GetPeers, Ping, Query, Response
+from magnetite.dht.blocklist import Blocklist
+from magnetite.dht.census import Census
+from magnetite.dht.commons import Commons, Router
+from magnetite.dht.contact import Contact, family_of
+from magnetite.dht.crawl import Crawl
+from magnetite.dht.crawler import CRAWL_RATE, Crawler, open_crawl
+from magnetite.dht.feed import poll_delay
+from magnetite.dht.item_store import ItemStore
+from magnetite.dht.items import Item, MutableItem, is_valid, mutable_target
+from magnetite.dht.limiter import AnswerLimiter, AnswerLimits
+from magnetite.dht.messages import (
+    ErrorMessage,
+    FindNode,
+    GetItem,
+    GetPeers,
+    Ping,
+    PutItem,
+    Query,
+    Response,
+    SampleInfohashes,
+)
+from magnetite.dht.network_size import ENOUGH
+from magnetite.dht.newest_item import NewestItem
+from magnetite.dht.own_ids import OwnIds
 from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.peer_store import PeerStore
-from magnetite.dht.responder import Responder
-from magnetite.dht.routing_table import RoutingTable
-from magnetite.dht.search import Search
+from magnetite.dht.presence import Presence, ignore
+from magnetite.dht.republishing import first_delay, needs_republishing, next_delay
+from magnetite.dht.routing_entry import RoutingEntry
+from magnetite.dht.search import Collect, SearchQuery
+from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE, SendBudget
 from magnetite.dht.state_file import load_state, save_state
-from magnetite.dht.statistics import NodeStatistics
+from magnetite.dht.statistics import Counters, NodeStatistics
+from magnetite.dht.stored import Stored
 from magnetite.dht.tokens import Tokens
 from magnetite.dht.transactions import GIVE_UP, MAX_PENDING, Outcome
-from magnetite.dht.upkeep import next_to_ask, refresh_target, refresh_targets
-from magnetite.endpoint import Endpoint, decode_endpoint, is_contactable
-from magnetite.errors import LocalProtocolError, NetworkError, QueryError, QueryTimeout, Reason
-from magnetite.events import BootstrapFailed, BootstrapFinished, Emit, NodeStarted
+from magnetite.endpoint import Endpoint, decode_endpoint
+from magnetite.errors import LocalProtocolError, QueryError, QueryTimeout, Reason
+from magnetite.events import Emit
 from magnetite.ids import InfoHash, NodeId
 from magnetite.net.base import DatagramSocket, Network
-from magnetite.pacer import Pacer
-
-log = logging.getLogger(__name__)
-
-Router = tuple[str, int]
 
 DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
     ("dht.libtorrent.org", 25401),
@@ -48,117 +61,139 @@ DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
     ("router.bittorrent.com", 6881),
     ("router.silotis.us", 6881),  # IPv6
 )
-QUERY_RATE: Final = 250.0  # queries/s we send at most
-QUERY_BURST: Final = 50
 MAX_QUERY_RATE: Final = 0.8 * MAX_PENDING / GIVE_UP  # queries/s; dead nodes leave so many waiting for an answer
-KNOWN_PATIENCE: Final = 0.5  # seconds the contacts we know have before routers are asked: of many the first is fast
-MOST_SAVED: Final = 64  # of the saved contacts that are asked at the start
-FIRST_RETRY: Final = 2.0  # seconds after a bootstrap that failed; doubled each time
-LAST_RETRY: Final = 60.0
-REJOIN: Final = 15 * 60.0  # seconds until that is repeated: the neighbourhood is what we answer for
-TICK: Final = 1.0  # seconds between two rounds of upkeep while there is something to do
-IDLE_TICK: Final = 5.0
-UPKEEP_QUERIES: Final = 4  # in one round; a new node's table fills within two minutes
-SAVE_INTERVAL: Final = 5 * 60.0  # seconds
+SAVE_INTERVAL: Final = 2 * 60.0  # seconds
 MAX_STORED: Final = 100  # peers of our own store that a search begins with
 
 
 @asynccontextmanager
 async def open_node(
     network: Network,
-    socket: DatagramSocket,
+    sockets: Sequence[DatagramSocket],
     *,
     rng: random.Random,
     emit: Emit,
     bootstrap: Sequence[Router] = DEFAULT_ROUTERS,
     state_path: Path | None = None,
-    read_only: bool = False,
+    read_only: bool | None = None,
     query_rate: float = QUERY_RATE,
+    address_rate: float = ADDRESS_RATE,
+    limits: AnswerLimits = AnswerLimits(),  # noqa: B008  # a value
+    blocklist: Blocklist = Blocklist(),  # noqa: B008  # a value
 ) -> AsyncIterator[DhtNode]:
-    """A running DHT node on a bound UDP socket, which stays its owner's. Leaving the block stops it, its state saved.
+    """A running DHT node on bound UDP sockets, which stay their owner's. Leaving the block stops it, its state saved.
 
-    It is there at once and joins in the background: see `wait_usable`. `bootstrap` are names or addresses of nodes to
-    begin with, asked if none of the contacts saved in `state_path` answers. A `read_only` node answers nobody and
-    asks not to be remembered (BEP 43). Raises LocalProtocolError for a `query_rate` beyond MAX_QUERY_RATE.
+    It is there at once and joins in the background: see `wait_usable`. Each socket has an id and a routing table of its
+    own; IPv4 and IPv6 are two DHTs (BEP 32, 45). `bootstrap` are names or addresses of nodes to begin with, asked if
+    none of the contacts saved in `state_path` answers. A `read_only` node answers nobody and asks not to be remembered
+    (BEP 43); None leaves that to whether strangers reach us. At most `query_rate` queries/s are sent, of them
+    `address_rate` to addresses that are new; `limits` are those of our answers. Raises LocalProtocolError for a
+    `query_rate` beyond MAX_QUERY_RATE.
     """
     if not 0 < query_rate <= MAX_QUERY_RATE:
         raise LocalProtocolError(f"{query_rate} queries/s; more than 0 and at most {MAX_QUERY_RATE:.0f} are possible")
     saved = load_state(state_path)
-    node_id = saved.node_id if saved else NodeId(rng.getrandbits(160))
-    node = DhtNode(network, socket, node_id, rng, emit, bootstrap, read_only=read_only, query_rate=query_rate)
-    node._restore(saved.contacts if saved else ())
+    now = trio.current_time()
+    commons = Commons(
+        network=network,
+        routers=bootstrap,
+        read_only=read_only,
+        own_ids=OwnIds(saved.node_ids, rng),
+        store=PeerStore(rng, now),
+        items=ItemStore(),
+        tokens=Tokens(rng, now),
+        limiter=AnswerLimiter(limits),
+        budget=SendBudget(query_rate, address_rate),
+        counters=Counters(),
+        rng=rng,
+        emit=emit,
+    )
+    contacts = [contact.endpoint for contact in saved.contacts]
+    node = DhtNode(commons, [Presence(socket, commons, contacts) for socket in sockets])
+    node.block(blocklist)
     try:
         async with background() as nursery:
-            nursery.start_soon(node._receive)
-            nursery.start_soon(node._stay_joined)
-            nursery.start_soon(node._upkeep, state_path)
+            for presence in node._presences:
+                nursery.start_soon(presence.receive)
+                nursery.start_soon(presence.keep_up)
+                nursery.start_soon(presence.joining.stay_joined, partial(node._get_acquainted, presence))
+            if state_path is not None:
+                nursery.start_soon(node._save_forever, state_path)
             yield node
     finally:
-        save_state(state_path, node_id, node.table)
+        save_state(state_path, *node._state())
 
 
 class DhtNode:
-    """A node of the DHT of one address family. Made by `open_node`.
+    """A node of the DHT, at one or several socket addresses. Made by `open_node`.
 
     Any number of searches may be under way; all queries together keep to the send budget, each search in its turn.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        socket: DatagramSocket,
-        node_id: NodeId,
-        rng: random.Random,
-        emit: Emit,
-        bootstrap: Sequence[Router],
-        *,
-        read_only: bool,
-        query_rate: float,
-    ) -> None:
-        now = trio.current_time()
-        self.node_id = node_id
-        self.local = socket.local
-        self.family = family_of(socket.local)
-        self.table = RoutingTable(node_id, socket.local.scope, emit)
-        self._network = network
-        self._socket = socket
-        self._rng = rng
-        self._emit = emit
-        self._routers = bootstrap
-        self._saved: list[Endpoint] = []  # contacts of the last run, the best first
-        self._store = PeerStore(rng, now)
-        responder = Responder(node_id, {self.family: self.table}, self._store, Tokens(rng, now), emit)
-        self._exchange = Exchange(self.table, responder, rng, socket.send, read_only=read_only)
-        self._pacer = Pacer(query_rate, QUERY_BURST)
-        self._searches = 0
-        self._usable = trio.Event()
-        self._lost = trio.Event()
+    def __init__(self, commons: Commons, presences: Sequence[Presence]) -> None:
+        self._commons = commons
+        self._presences = presences
+        for one in presences:
+            for other in presences:
+                one.tables.setdefault(other.family, other.table)
+
+    @property
+    def local(self) -> Endpoint:
+        """The first socket's address."""
+        return self._presences[0].local
+
+    @property
+    def node_id(self) -> NodeId:
+        """The id at the first socket's address; it may change with the address others see (BEP 42)."""
+        return self._presences[0].table.own_id
 
     # -- joining ------------------------------------------------------------------------------------------------------
 
     @property
     def is_usable(self) -> bool:
         """Whether a search can begin: somebody has answered, and named a contact. One router's answer is enough."""
-        return self._usable.is_set()
+        return any(presence.joining.is_usable for presence in self._presences)
 
     async def wait_usable(self) -> None:
-        while not self._usable.is_set():
-            await self._usable.wait()
+        if not self.is_usable:
+            async with trio.open_nursery() as nursery:
+
+                async def wait(presence: Presence) -> None:
+                    await presence.joining.wait_usable()
+                    nursery.cancel_scope.cancel()
+
+                for presence in self._presences:
+                    nursery.start_soon(wait, presence)
         await trio.lowlevel.checkpoint()
 
     def add_contact_hint(self, endpoint: Endpoint) -> None:
         """Somebody said a node listens there, as in a peer's PORT message: it is pinged, and kept if it answers."""
         now = trio.current_time()
-        if family_of(endpoint) is not self.family or not is_contactable(endpoint, self.local.scope):
-            return
-        if self._pacer.take(now):  # with searches waiting, a hint is not worth a turn
-            self._exchange.ask(endpoint, Ping(), _ignore, now)
+        for presence in self._presences:
+            # With searches waiting, a hint is not worth a turn.
+            if presence.may_contact(endpoint) and self._commons.budget.take(endpoint, now):
+                presence.exchange.ask(endpoint, Ping(), ignore, now)
+                return
+
+    def block(self, blocklist: Blocklist) -> None:
+        """From now on have nothing to do with the addresses on this list, and nothing else on the one before."""
+
+        def is_blocked(contact: Contact) -> bool:
+            return blocklist.blocks(contact.endpoint.ip)
+
+        for presence in self._presences:
+            presence.exchange.blocklist = blocklist
+            presence.table.remove_where(is_blocked, Reason.BANNED, trio.current_time())
 
     # -- asking one node ----------------------------------------------------------------------------------------------
 
     async def ask(self, endpoint: Endpoint, query: Query) -> Response:
-        """The answer of the node at `endpoint`. Raises QueryError if it refuses, QueryTimeout if it is silent."""
-        await trio.sleep_until(self._pacer.reserve(trio.current_time()))
+        """The answer of the node at `endpoint`. Raises QueryError if it refuses, QueryTimeout if it is silent.
+
+        Raises LocalProtocolError where we have no socket of that family.
+        """
+        presence = self._presence_for(endpoint)
+        await trio.sleep_until(self._commons.budget.reserve(endpoint, trio.current_time()))
         outcomes: list[Outcome] = []
         answered = trio.Event()
 
@@ -166,7 +201,7 @@ class DhtNode:
             outcomes.append(outcome)
             answered.set()
 
-        self._exchange.ask(endpoint, query, on_outcome, trio.current_time())
+        presence.exchange.ask(endpoint, query, on_outcome, trio.current_time())
         await answered.wait()
         match outcomes:
             case [Response() as response]:
@@ -183,8 +218,9 @@ class DhtNode:
     # -- searching ----------------------------------------------------------------------------------------------------
 
     async def find_node(self, target: NodeId) -> list[Contact]:
-        """The K living nodes closest to `target`, the closest first. Waits until the node is usable."""
+        """The K living nodes closest to `target`, of each family, the closest first. Waits until the node is usable."""
         async with self._searching(FindNode(target)) as search:
+            search.be_thorough()
             await search.finished()
             return search.closest
 
@@ -197,181 +233,185 @@ class DhtNode:
         async with self._searching(GetPeers(info_hash)) as search:
             yield search
 
-    async def announce(self, info_hash: InfoHash, port: int, implied_port: bool = False) -> int:
+    async def announce(self, info_hash: InfoHash, port: int, implied_port: bool = False, is_seed: bool = False) -> int:
         """Tell the K nodes closest to `info_hash` that we have a peer of it at `port`; how many took note.
 
-        With `implied_port` they note the port they see our datagrams come from (BEP 5, announce_peer).
+        With `implied_port` they note the port they see our datagrams come from (BEP 5, announce_peer); `is_seed` says
+        that the peer has all of it (BEP 33).
         """
         async with self.get_peers(info_hash) as search:
-            return await search.announce(port, implied_port)
+            return await search.announce(port, implied_port, is_seed)
+
+    async def get_item(self, target: NodeId, salt: bytes = b"") -> Item | None:
+        """The item stored under `target`, of a mutable one the newest found; None if nobody has it (BEP 44)."""
+        # We may be among the closest ourselves; an item in the store fits its target, salt included.
+        newest = NewestItem(target, salt, self._commons.items.get(target, trio.current_time()))
+        async with self._searching(GetItem(target), newest.take_in) as search:
+            await search.finished()
+        return newest.item
+
+    async def put_item(self, item: Item, cas: int | None = None) -> Stored:
+        """Store `item` at the K nodes closest to its target (BEP 44).
+
+        With `cas` only those accept that hold this sequence number now, or no item at all. Raises LocalProtocolError
+        for an item that no node may store: too large, not canonical, or not signed by its key.
+        """
+        if not is_valid(item):
+            raise LocalProtocolError(f"the item {item.target} is too large, no canonical bencoding, or wrongly signed")
+        having: set[NodeId] = set()
+
+        def note(response: Response) -> None:
+            if response.item is not None or response.seq is not None:
+                having.add(response.sender)
+
+        def replace_it(contact: Contact, token: bytes) -> PutItem | None:
+            return PutItem(item, token, cas) if contact.node_id in having else None
+
+        def add_it(contact: Contact, token: bytes) -> PutItem | None:
+            # "When sending a put request to a node that did not return any data [...] cas SHOULD NOT be included"
+            return None if contact.node_id in having else PutItem(item, token)
+
+        async with self._searching(GetItem(item.target), note) as search:
+            stored = await search.store(replace_it)
+            if cas is not None and stored.is_conflict:
+                return stored  # those without an item would take ours, and it would win by its higher number
+            return stored + await search.store(add_it)
+
+    async def keep_item(self, item: Item) -> NoReturn:
+        """Put `item` again whenever it might be forgotten, and the newer one in its place where there is one (BEP 44).
+
+        Never returns; any number may be kept at once.
+        """
+        rng = self._commons.rng
+        put_at = -inf
+        await trio.sleep(first_delay(rng))
+        while True:
+            newest = NewestItem(item.target, item.salt if isinstance(item, MutableItem) else b"", item)
+            async with self._searching(GetItem(item.target, newest.seq), newest.take_in) as search:
+                await search.finished()
+                item = newest.item or item
+                now = trio.current_time()
+                takers = [contact.node_id for contact in search.takers]
+                if needs_republishing(newest.holders, takers, now - put_at):
+                    await search.store(partial(_put, item))
+                    put_at = now
+            await trio.sleep(next_delay(rng))
+
+    async def newer_item(self, key: bytes, salt: bytes = b"", than: int | None = None) -> MutableItem:
+        """The item of a public key, once there is one with a `seq` above `than`; looks every few minutes (BEP 46).
+
+        The first look is at once, without `than`; with it somebody has just looked.
+        """
+        target = mutable_target(key, salt)
+        if than is not None:
+            await trio.sleep(poll_delay(self._commons.rng))
+        while True:
+            newest = NewestItem(target, salt, self._commons.items.get(target, trio.current_time()))
+            async with self._searching(GetItem(target, than), newest.take_in) as search:
+                await search.finished()
+            if isinstance(newest.item, MutableItem) and (than is None or newest.item.seq > than):
+                return newest.item
+            await trio.sleep(poll_delay(self._commons.rng))
+
+    async def scrape(self, info_hash: InfoHash) -> Census:
+        """Who seeds and who downloads a torrent, as sets that can be counted (BEP 33).
+
+        `census.result.seeds.estimate()` is a number; `census.nodes` told of peers.
+        """
+        census = Census()
+        async with self._searching(GetPeers(info_hash, scrape=True), census.take_in) as search:
+            await search.finished()
+        return census
+
+    async def sample(self, endpoint: Endpoint, target: NodeId) -> Response:
+        """Some of the info-hashes a node stores, and its contacts near `target` (BEP 51). Raises as `ask`.
+
+        `response.samples` is None of a node that knows nothing of samples.
+        """
+        return await self.ask(endpoint, SampleInfohashes(target))
+
+    @asynccontextmanager
+    async def crawl(self, rate: float = CRAWL_RATE) -> AsyncIterator[Crawler]:
+        """Ask node after node, `rate` a second, for its info-hashes: `async for info_hash in crawl` (BEP 51).
+
+        Waits until the node is usable, and for a few lookups that tell how large the DHT is. Ends when everybody that
+        was named has been asked; leaving the block ends it, too.
+        """
+        for _ in range(ENOUGH):
+            await self.find_node(NodeId(self._commons.rng.getrandbits(160)))
+        crawl = Crawl(self._commons.rng, self._may_contact)
+        crawl.add((entry.contact for entry in self.contacts()), trio.current_time())
+        async with open_crawl(crawl, self.ask, rate) as crawler:
+            yield crawler
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def statistics(self) -> NodeStatistics:
+        now = trio.current_time()
         return NodeStatistics(
-            contacts=len(self.table),
-            verified=self.table.verified,
-            pending=self._exchange.pending,
-            searches=self._searches,
-            info_hashes=self._store.info_hashes,
-            peers=self._store.peers,
-            stall=self._exchange.round_trips.stall,
-            counters=self._exchange.counters,
+            addresses=tuple(presence.statistics(now) for presence in self._presences),
+            searches=sum(presence.searches for presence in self._presences),
+            info_hashes=self._commons.store.info_hashes,
+            peers=self._commons.store.peers,
+            items=len(self._commons.items),
+            counters=self._commons.counters,
         )
+
+    def contacts(self) -> list[RoutingEntry]:
+        """The entries of all routing tables."""
+        return [entry for presence in self._presences for entry in presence.table]
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
-    async def _receive(self) -> None:
+    async def _save_forever(self, state_path: Path) -> None:
         while True:
-            datagrams = await self._socket.receive_batch()
-            now = trio.current_time()
-            for data, source in datagrams:
-                self._exchange.receive(data, source, now)
-            if not self._usable.is_set():
-                self._note_if_usable(now)
+            await trio.sleep(SAVE_INTERVAL)
+            await trio.to_thread.run_sync(save_state, state_path, *self._state())  # an fsync may take seconds
 
-    async def _upkeep(self, state_path: Path | None) -> None:
-        save_at = trio.current_time() + SAVE_INTERVAL
-        while True:
-            busy = self._exchange.pending > 0 or next_to_ask(self.table, trio.current_time()) is not None
-            await trio.sleep((TICK if busy else IDLE_TICK) * self._rng.uniform(0.9, 1.1))
-            now = trio.current_time()
-            self._exchange.expire(now)
-            self._refresh(now)
-            if self._usable.is_set() and len(self.table) == 0:
-                self._usable = trio.Event()
-                self._lost.set()
-            if now >= save_at:
-                save_at = now + SAVE_INTERVAL
-                save_state(state_path, self.node_id, self.table)
-
-    async def _stay_joined(self) -> None:
-        retry = FIRST_RETRY
-        while True:
-            if self.is_usable or await self._bootstrap(retry):
-                retry = FIRST_RETRY
-                for target in refresh_targets(self.table, self._rng):
-                    await self.find_node(target)
-                with trio.move_on_after(REJOIN):
-                    await self._lost.wait()
-            else:
-                with trio.move_on_after(retry):
-                    await self._usable.wait()
-                retry = min(2 * retry, LAST_RETRY)
+    async def _get_acquainted(self, presence: Presence, target: NodeId) -> None:
+        with presence.searching(FindNode(target)) as search:
+            search.start(trio.current_time())
+            await PeerSearch([search], self.ask, self._commons.emit).finished()
 
     # -- within -------------------------------------------------------------------------------------------------------
 
-    def _restore(self, contacts: Sequence[Contact]) -> None:
-        """Remember whom to ask first. Only who answers gets into the table: after a month most of them are gone, and
-        searches that began with them would find nobody."""
-        self._saved = [each.endpoint for each in contacts if is_contactable(each.endpoint, self.local.scope)][
-            :MOST_SAVED
-        ]
-        self._emit(NodeStarted(trio.current_time(), self.local, self.node_id, len(self._saved)))
+    def _state(self) -> tuple[dict[str, NodeId], list[Contact]]:
+        return self._commons.own_ids.by_ip, [each for presence in self._presences for each in presence.table.best()]
 
-    def _note_if_usable(self, now: float) -> None:
-        if self._exchange.counters.responses_received and len(self.table):
-            self._lost = trio.Event()
-            self._usable.set()
-            self._emit(BootstrapFinished(now, len(self.table)))
+    def _may_contact(self, endpoint: Endpoint) -> bool:
+        if any(endpoint in (presence.local, presence.external) for presence in self._presences):
+            return False  # others name us, too
+        return any(presence.may_contact(endpoint) for presence in self._presences)
 
-    async def _bootstrap(self, retry: float) -> bool:
-        """Try to become usable: by the contacts we know, and, if they are silent, by the routers."""
-        now = trio.current_time()
-        known = dict.fromkeys(each.endpoint for each in self.table.start_of_lookup(self.node_id, START))
-        known.update(dict.fromkeys(self._saved))
-        if not self._routers and not known:
-            await self._usable.wait()  # a first node: others will find it
-            return True
-        for endpoint in known:
-            self._ask_for_contacts(endpoint, now)
-        if known:
-            with trio.move_on_after(KNOWN_PATIENCE):
-                await self._usable.wait()
-        if not self.is_usable:
-            await self._ask_routers()
-        if not self.is_usable:
-            asked = len(known) + len(self._routers)
-            self._emit(BootstrapFailed(trio.current_time(), asked, retry, Reason.NO_BOOTSTRAP))
-        return self.is_usable
+    def _presence_for(self, endpoint: Endpoint) -> Presence:
+        for presence in self._presences:
+            if presence.family is family_of(endpoint):
+                return presence
+        raise LocalProtocolError(f"{endpoint}: this node has no socket of that family")
 
-    async def _ask_routers(self) -> None:
-        """Resolve and ask all at once; the first answer will do."""
-        with trio.move_on_after(GIVE_UP):
-            async with trio.open_nursery() as nursery:
-                for host, port in self._routers:
-                    nursery.start_soon(self._ask_router, host, port)
-                await self._usable.wait()
-                nursery.cancel_scope.cancel()
+    @asynccontextmanager
+    async def _searching(self, query: SearchQuery, collect: Collect | None = None) -> AsyncIterator[PeerSearch]:
+        """A search in each family's DHT that we take part in, from the first socket that is usable (BEP 45)."""
+        await self.wait_usable()
+        chosen: dict[object, Presence] = {}
+        for presence in self._presences:
+            if presence.joining.is_usable:
+                chosen.setdefault(presence.family, presence)
+        with ExitStack() as stack:
+            searches = [stack.enter_context(presence.searching(query, collect)) for presence in chosen.values()]
+            for presence, search in zip(chosen.values(), searches, strict=True):
+                if isinstance(query, GetPeers):  # we may be among the closest ourselves
+                    search.found += search.lookup.add_peers(self._stored(query.info_hash, presence))
+                search.start(trio.current_time())
+            yield PeerSearch(searches, self.ask, self._commons.emit)
 
-    async def _ask_router(self, host: str, port: int) -> None:
-        try:
-            endpoints = await self._network.resolve(host, port)
-        except NetworkError as error:
-            log.info("cannot bootstrap from %s: %s", host, error)
-            return
-        for endpoint in endpoints:
-            if family_of(endpoint) is self.family:
-                on_outcome = partial(self._take_in_router, endpoint)
-                query = FindNode(self.node_id)
-                self._exchange.ask(endpoint, query, on_outcome, trio.current_time(), may_join=False)
-
-    def _take_in_router(self, router: Endpoint, outcome: Outcome, now: float) -> None:
-        """Routers serve everybody, and are "not automatically" to be kept (BEP 5); but where one knows few others the
-        DHT is so small that every node counts."""
-        self._take_in(outcome, now)
-        if isinstance(outcome, Response) and len(outcome.contacts(self.family)) < K:
-            self.table.on_named(Contact(outcome.sender, router), now)
-
-    def _refresh(self, now: float) -> None:
-        """Ask the contacts that are due; upkeep takes its turns at once, and the searches' turns come later for it."""
-        for _ in range(UPKEEP_QUERIES):
-            contact = next_to_ask(self.table, now)
-            if contact is None:
-                return
-            self._pacer.reserve(now)
-            query = FindNode(refresh_target(self.table, contact, self._rng))
-            self._exchange.ask(contact.endpoint, query, self._take_in, now)
-
-    def _ask_for_contacts(self, endpoint: Endpoint, now: float) -> None:
-        self._pacer.reserve(now)
-        self._exchange.ask(endpoint, FindNode(self.node_id), self._take_in, now)
-
-    def _take_in(self, outcome: Outcome, now: float) -> None:
-        if isinstance(outcome, Response):
-            for contact in outcome.contacts(self.family)[:MAX_NAMED]:
-                self.table.on_named(contact, now)
-
-    def _stored(self, info_hash: InfoHash) -> list[Endpoint]:
+    def _stored(self, info_hash: InfoHash, presence: Presence) -> list[Endpoint]:
         """Peers that announced themselves to us."""
         return [
             decode_endpoint(compact)
-            for compact in self._store.sample(info_hash, self.family, MAX_STORED, trio.current_time())
+            for compact in self._commons.store.sample(info_hash, presence.family, MAX_STORED, trio.current_time())
         ]
 
-    @asynccontextmanager
-    async def _searching(self, query: FindNode | GetPeers) -> AsyncIterator[PeerSearch]:
-        await self.wait_usable()
-        target = query.info_hash if isinstance(query, GetPeers) else query.target
-        lookup = Lookup(
-            target,
-            self.node_id,
-            self.table.start_of_lookup(target, START),
-            family=self.family,
-            scope=self.local.scope,
-            round_trips=self._exchange.round_trips,
-        )
-        search = Search(lookup, query, self._exchange, self._pacer, self._emit)
-        self._searches += 1
-        try:
-            if isinstance(query, GetPeers):  # we may be among the closest ourselves
-                search.found += lookup.add_peers(self._stored(query.info_hash))
-            search.start(trio.current_time())
-            yield PeerSearch(search, self.ask, self._emit)
-        finally:
-            self._searches -= 1
-            search.finish(trio.current_time())
 
-
-def _ignore(outcome: Outcome, now: float) -> None:
-    """The routing table has heard it already."""
+def _put(item: Item, _: Contact, token: bytes) -> PutItem:
+    return PutItem(item, token)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import trio
@@ -11,6 +12,7 @@ import trio
 from magnetite.dht.contact import Contact
 from magnetite.dht.messages import AnnouncePeer, Query, Response
 from magnetite.dht.search import Search
+from magnetite.dht.stored import Stored
 from magnetite.endpoint import Endpoint
 from magnetite.errors import QueryError, QueryTimeout
 from magnetite.events import Announced, Emit
@@ -24,72 +26,106 @@ Ask: TypeAlias = Callable[[Endpoint, Query], Awaitable[Response]]
 class PeerSearch:
     """A search under way, as `DhtNode.get_peers` gives it: an asynchronous iterator of peers, for one reader.
 
-    Answers move it on by themselves; that somebody is silent it notices only while its reader waits for it.
+    It searches both DHTs, IPv4's and IPv6's, where the node takes part in both. Answers move it on by themselves; that
+    somebody is silent it notices only while its reader waits for it.
     """
 
-    def __init__(self, search: Search, ask: Ask, emit: Emit) -> None:
+    def __init__(self, searches: Sequence[Search], ask: Ask, emit: Emit) -> None:
         self._ask = ask
-        self._search = search
+        self._searches = searches
         self._emit = emit
 
     def __aiter__(self) -> PeerSearch:
         return self
 
     async def __anext__(self) -> Endpoint:
-        while not self._search.found:
-            if self._search.is_finished:
+        while not (found := next((search.found for search in self._searches if search.found), None)):
+            if self._is_finished:
                 raise StopAsyncIteration
             await self._progress()
         await trio.lowlevel.checkpoint()
-        return self._search.found.popleft()
+        return found.popleft()
 
     @property
     def closest(self) -> list[Contact]:
-        """The K closest nodes that have answered so far, the closest first."""
-        return self._search.lookup.closest
+        """The K closest nodes of each DHT that have answered so far, the closest first."""
+        contacts = [
+            (contact.node_id ^ each.lookup.target, contact)
+            for each in self._searches
+            for contact in each.lookup.closest
+        ]
+        return [contact for _, contact in sorted(contacts)]
 
     @property
     def peers(self) -> int:
         """How many different peers were found so far."""
-        return self._search.lookup.peers
+        return sum(search.lookup.peers for search in self._searches)
+
+    def be_thorough(self) -> None:
+        """Find all of the K closest, whatever it costs, in place of some: where to store, or who they are."""
+        for search in self._searches:
+            search.lookup.is_thorough = True
 
     async def finished(self) -> None:
         """Wait for the end; peers found meanwhile can be read after it."""
-        while not self._search.is_finished:
+        while not self._is_finished:
             await self._progress()
 
-    async def announce(self, port: int, implied_port: bool = False) -> int:
+    async def announce(self, port: int, implied_port: bool = False, is_seed: bool = False) -> int:
         """Announce to the K closest nodes, once the search is finished; how many took note. See `DhtNode.announce`."""
-        await self.finished()
-        info_hash = InfoHash(self._search.lookup.target)
-        accepted = 0
+        info_hash = InfoHash(self._searches[0].lookup.target)
+        stored = await self.store(lambda _, token: AnnouncePeer(info_hash, port, token, implied_port, is_seed))
+        self._emit(Announced(trio.current_time(), info_hash, stored.accepted))
+        return stored.accepted
 
-        async def announce_to(contact: Contact, token: bytes) -> None:
-            nonlocal accepted
+    @property
+    def takers(self) -> list[Contact]:
+        """The nodes `store` would write to now: the K closest of each DHT, as far as they gave a token."""
+        return [contact for search in self._searches for contact, _ in search.lookup.tokens]
+
+    async def store(self, query: Callable[[Contact, bytes], Query | None]) -> Stored:
+        """Send each of the K closest nodes the query for it and its token, if any, once the search is finished."""
+        await self.finished()
+        accepted = silent = 0
+        refusals = Counter[int]()
+
+        async def ask(contact: Contact, query: Query) -> None:
+            nonlocal accepted, silent
             try:
-                await self._ask(contact.endpoint, AnnouncePeer(info_hash, port, token, implied_port))
-            except (QueryError, QueryTimeout) as error:
-                log.debug("%s did not take our announce: %s", contact.endpoint, error)
+                await self._ask(contact.endpoint, query)
+            except QueryError as error:
+                log.debug("%s stored nothing for us: %s", contact.endpoint, error)
+                refusals[error.code] += 1
+            except QueryTimeout:
+                silent += 1
             else:
                 accepted += 1
 
         async with trio.open_nursery() as nursery:
-            for contact, token in self._search.lookup.tokens:
-                nursery.start_soon(announce_to, contact, token)
-        self._emit(Announced(trio.current_time(), info_hash, accepted))
-        return accepted
+            for search in self._searches:
+                for contact, token in search.lookup.tokens:
+                    if (asked := query(contact, token)) is not None:
+                        nursery.start_soon(ask, contact, asked)
+        return Stored(accepted, refusals, silent)
+
+    @property
+    def _is_finished(self) -> bool:
+        return all(search.is_finished for search in self._searches)
 
     async def _progress(self) -> None:
         """Wait until there is something to see, or until it is time to give a silent node's slot to another."""
-        search, woken = self._search, trio.Event()
-        with trio.CancelScope(deadline=search.next_wake) as scope:
+        under_way = [search for search in self._searches if not search.is_finished]
+        woken = trio.Event()
+        with trio.CancelScope(deadline=min(search.next_wake for search in under_way)) as scope:
 
             def on_change() -> None:
-                if search.found or search.is_finished:
+                if any(search.found or search.is_finished for search in under_way):
                     woken.set()
                 else:
-                    scope.deadline = search.next_wake
+                    scope.deadline = min(search.next_wake for search in under_way)
 
-            search.on_change = on_change
+            for search in under_way:
+                search.on_change = on_change
             await woken.wait()
-        search.pump(trio.current_time())
+        for search in under_way:
+            search.pump(trio.current_time())

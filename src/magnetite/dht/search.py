@@ -10,28 +10,36 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from typing import TypeAlias
 
 from magnetite.dht.contact import Contact
 from magnetite.dht.exchange import Exchange
 from magnetite.dht.lookup import Lookup
-from magnetite.dht.messages import FindNode, GetPeers, Response
+from magnetite.dht.messages import FindNode, GetItem, GetPeers, Response
+from magnetite.dht.send_budget import SendBudget
 from magnetite.dht.transactions import Outcome
 from magnetite.endpoint import Endpoint
 from magnetite.events import Emit, LookupFinished, LookupProgress, LookupStarted
 from magnetite.ids import InfoHash, NodeId
-from magnetite.pacer import Pacer
+
+SearchQuery: TypeAlias = FindNode | GetPeers | GetItem
+Collect: TypeAlias = Callable[[Response], None]
 
 
 class Search:
-    """One lookup and its queries, from `start` to `finish`; after that, late answers only serve the routing table."""
+    """One lookup and its queries, from `start` to `finish`; after that, late answers only serve the routing table.
+
+    `collect` is called with every answer, for whatever else than nodes and peers is searched for.
+    """
 
     def __init__(
         self,
         lookup: Lookup,
-        query: FindNode | GetPeers,
+        query: SearchQuery,
         exchange: Exchange,
-        pacer: Pacer,
+        budget: SendBudget,
         emit: Emit,
+        collect: Collect | None = None,
     ) -> None:
         self.lookup = lookup
         self.found: deque[Endpoint] = deque()  # peers nobody has read yet; the lookup bounds their number
@@ -40,8 +48,9 @@ class Search:
         self.on_change: Callable[[], None] = _nobody_waits
         self._query = query
         self._exchange = exchange
-        self._pacer = pacer
+        self._budget = budget
         self._emit = emit
+        self._collect = collect
         self._turn: float | None = None  # reserved, and not yet come
         self._started_at = 0.0
 
@@ -58,10 +67,12 @@ class Search:
         """Send what may be sent now; then either the search is finished, or `next_wake` says when to come back."""
         if self.is_finished:
             return
-        while (contact := self.lookup.next_contact(now)) is not None and self._is_our_turn(now):
-            self.lookup.on_asked(contact, now)
-            self._exchange.ask(contact.endpoint, self._query, partial(self._on_outcome, contact), now)
+        while (contact := self.lookup.next_contact(now)) is not None and self._is_our_turn(contact.endpoint, now):
+            aim = self.lookup.on_asked(contact, now)
+            query = self._query if aim is None else FindNode(aim)
+            self._exchange.ask(contact.endpoint, query, partial(self._on_outcome, contact), now)
         if self.lookup.is_finished(now):
+            self.lookup.on_finished()
             self.finish(now)
             return
         if self._turn is not None and self._turn <= now:
@@ -73,7 +84,10 @@ class Search:
         if self.is_finished:
             return
         self.is_finished = True
-        lookup = self.lookup
+        lookup, counters = self.lookup, self._exchange.counters
+        counters.lookups += 1
+        counters.lookup_queries += lookup.asked
+        counters.lookup_seconds += now - self._started_at
         self._emit(
             LookupFinished(
                 now,
@@ -86,9 +100,9 @@ class Search:
             )
         )
 
-    def _is_our_turn(self, now: float) -> bool:
+    def _is_our_turn(self, to: Endpoint, now: float) -> bool:
         if self._turn is None:
-            self._turn = self._pacer.reserve(now)
+            self._turn = self._budget.reserve(to, now)
         if self._turn > now:
             return False
         self._turn = None
@@ -98,7 +112,9 @@ class Search:
         if self.is_finished:
             return
         if isinstance(outcome, Response):
-            self.found += self.lookup.on_reply(contact, outcome)
+            self.found += self.lookup.on_reply(contact, outcome, now)
+            if self._collect is not None:
+                self._collect(outcome)
             lookup = self.lookup
             self._emit(LookupProgress(now, self.target, lookup.asked, lookup.answered, lookup.peers))
         else:

@@ -42,6 +42,9 @@ class Transactions:
     def __len__(self) -> int:
         return len(self._pending)
 
+    def __contains__(self, transaction: bytes) -> bool:
+        return transaction in self._pending
+
     def open(self, pending: Pending) -> bytes:
         """The transaction id, 4 bytes, to send the query with. Raises LocalProtocolError if too many are pending."""
         if len(self._pending) >= MAX_PENDING:
@@ -68,6 +71,12 @@ class Transactions:
                 return
             del self._pending[transaction]
             yield pending
+
+    def drain(self) -> list[Pending]:
+        """Take out all."""
+        drained = list(self._pending.values())
+        self._pending.clear()
+        return drained
 
     def _draw(self) -> bytes:
         return self._rng.getrandbits(_TRANSACTION_BITS).to_bytes(_TRANSACTION_BITS // 8, "big")

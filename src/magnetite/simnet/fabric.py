@@ -52,6 +52,17 @@ class Fabric:
         host = self._hosts[ip] = Host(self, ip, link or Link())
         return host
 
+    def move(self, host: Host, ip: str) -> None:
+        """Give a host another address, as a provider does over night. Its UDP sockets go on under the new one.
+
+        Raises ValueError if that is taken.
+        """
+        if ip in self._hosts:
+            raise ValueError(f"there is a host at {ip} already")
+        del self._hosts[host.ip]
+        self._hosts[ip] = host
+        host.ip = ip
+
     def find(self, ip: str) -> Host | None:
         """The host at an address, if it is on the network now."""
         host = self._hosts.get(ip)

@@ -68,7 +68,7 @@ class Host:
     async def open_udp(self, local: Endpoint) -> SimDatagramSocket:
         await trio.lowlevel.checkpoint()
         bound = self._bind(local, self._udp)
-        send = partial(self._send_datagram, Endpoint(self.ip, bound.port))
+        send = partial(self._send_datagram, bound.port)
         socket = SimDatagramSocket(bound, send, partial(self._udp.pop, bound.port, None))
         self._udp[bound.port] = socket
         return socket
@@ -107,10 +107,10 @@ class Host:
         if socket is not None and self.is_reachable:
             socket.deliver(data, source)
 
-    def _send_datagram(self, source: Endpoint, data: bytes, to: Endpoint) -> bool:
+    def _send_datagram(self, port: int, data: bytes, to: Endpoint) -> bool:
         if not self._can_reach(to):
             return False
-        self._fabric.carry(self, data, source, to)
+        self._fabric.carry(self, data, Endpoint(self.ip, port), to)
         return True
 
     def _can_reach(self, to: Endpoint) -> bool:

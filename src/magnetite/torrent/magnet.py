@@ -1,4 +1,4 @@
-"""Magnet links: a torrent named by its info-hash (BEP 9), and what a link may add to it. Pure."""
+"""Magnet links: a torrent named by its info-hash (BEP 9), or by who publishes it (BEP 46). Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _SCHEME = re.compile(r"magnet:/*\?", re.IGNORECASE)
 _NUMBERED = re.compile(r"(xt|dn|tr|xl)\.\d+", re.ASCII)
 _BTIH = re.compile(r"urn:btih:(.*)", re.IGNORECASE | re.DOTALL)
 _BTMH = re.compile(r"urn:btmh:", re.IGNORECASE)
+_BTPK = re.compile(r"urn:btpk:(.*)", re.IGNORECASE | re.DOTALL)
+_KEY = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_SALT = re.compile(r"([0-9a-f]{2}){0,64}", re.IGNORECASE)  # 64 bytes at most (BEP 44)
 _HEX = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 _BASE32 = re.compile(r"[a-z2-7]{32}", re.IGNORECASE)
 _HOST = re.compile(r"[^\s\[\]/@\x00-\x1f\x7f]{1,255}")
@@ -64,6 +67,39 @@ def parse_magnet(text: str) -> MagnetLink:
         peers=_peers(fields["x.pe"]),
         files=_files(fields["so"]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLink:
+    """A link to whatever torrent a publisher names last (BEP 46, Magnet link). `str()` writes it in canonical form."""
+
+    key: bytes  # Ed25519, 32 bytes: the publisher
+    salt: bytes = b""  # which of the publisher's feeds
+    name: str | None = None  # dn: what to show
+
+    def __str__(self) -> str:
+        salt = f"&s={self.salt.hex()}" if self.salt else ""
+        name = f"&dn={_quote(self.name)}" if self.name is not None else ""
+        return f"magnet:?xs=urn:btpk:{self.key.hex()}{salt}{name}"
+
+
+def parse_feed_link(text: str) -> FeedLink | None:
+    """The link in `text` if it names a publisher; None if it names a torrent, or is no link.
+
+    A link with an info-hash means that torrent, whoever publishes it. Raises InvalidMagnet if key or salt are wrong.
+    """
+    if len(text) > MAX_TEXT or not _SCHEME.match(text.strip()):
+        return None
+    fields = _fields(text)
+    keys = [match[1] for source in fields["xs"] if (match := _BTPK.fullmatch(source))]
+    if not keys or any(_BTIH.match(topic) for topic in fields["xt"]):
+        return None
+    if not _KEY.fullmatch(keys[0]):
+        raise InvalidMagnet(f"{_shown(keys[0])} in this link is no public key: it takes 64 hexadecimal digits")
+    salt = next(iter(fields["s"]), "")
+    if not _SALT.fullmatch(salt):
+        raise InvalidMagnet(f"the salt s={_shown(salt)} of this link is not 0 to 64 bytes in hexadecimal digits")
+    return FeedLink(bytes.fromhex(keys[0]), bytes.fromhex(salt), next(filter(None, fields["dn"]), None))
 
 
 def parse_info_hash(text: str) -> InfoHash:
