@@ -58,6 +58,11 @@ def test_1_for_a_reason_without_a_code(capfd: pytest.CaptureFixture[str]) -> Non
         ["info"],
         ["info", INFO_HASH, "--timeout", "soon"],
         ["peers", INFO_HASH, "--peer", "127.0.0.1:1"],
+        ["node", "--bind", "0.0.0.0", "--bind", "localhost"],
+        ["node", "--query-rate", "0"],
+        ["node", "--answer-budget", "nan"],
+        ["node", "--read-only", "maybe"],
+        ["node", "--metrics", "9881"],
     ],
 )
 def test_2_for_arguments_that_make_no_sense(invoke: Invoke, arguments: list[str]) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import click
 import pytest
 
 from magnetite.cli import magnetite
@@ -7,9 +10,18 @@ from magnetite.cli.exit_codes import MEANINGS
 from tests.cli.conftest import Invoke
 
 
-@pytest.mark.parametrize("verb", magnetite.commands)
+def verbs(group: click.Group, *names: str) -> Iterator[str]:
+    """`get`, `item get`: what is typed."""
+    for name, verb in group.commands.items():
+        if isinstance(verb, click.Group):
+            yield from verbs(verb, *names, name)
+        else:
+            yield " ".join([*names, name])
+
+
+@pytest.mark.parametrize("verb", list(verbs(magnetite)))
 def test_the_help_of_every_verb_has_an_example_and_the_common_options(invoke: Invoke, verb: str) -> None:
-    result = invoke(verb, "--help")
+    result = invoke(*verb.split(), "--help")
     assert result.code == 0
     assert f"magnetite {verb}" in result.out.partition("Example:")[2]
     assert "--json" in result.out
@@ -17,7 +29,8 @@ def test_the_help_of_every_verb_has_an_example_and_the_common_options(invoke: In
 
 
 def test_the_verbs_are_these() -> None:
-    assert set(magnetite.commands) == {"get", "info", "share", "create", "peers", "node", "demo"}
+    asking = {"peers", "scrape", "sample", "publish", "item get", "item put", "item key"}
+    assert set(verbs(magnetite)) == {"get", "info", "share", "create", "node", "status", "demo", *asking}
 
 
 def test_the_help_of_the_program_explains_every_exit_status(invoke: Invoke) -> None:

@@ -21,6 +21,9 @@ class ExitCode(IntEnum):
     DISK_FULL = 7
     FILES = 8
     TIMEOUT = 9
+    NO_NODE = 10
+    NOT_FOUND = 11
+    CONFLICT = 12
     INTERRUPTED = 130  # 128 + SIGINT, as shells count
     BROKEN_PIPE = 141  # 128 + SIGPIPE
     TERMINATED = 143  # 128 + SIGTERM
@@ -36,7 +39,10 @@ MEANINGS: Final = {
     ExitCode.NETWORK: "cannot listen on that address, or no network",
     ExitCode.DISK_FULL: "the disk is full",
     ExitCode.FILES: "a file or folder cannot be read or written, or is in the way",
-    ExitCode.TIMEOUT: "out of time (--timeout)",
+    ExitCode.TIMEOUT: "out of time",
+    ExitCode.NO_NODE: "no node is running there",
+    ExitCode.NOT_FOUND: "nobody in the DHT has it",
+    ExitCode.CONFLICT: "somebody else has written meanwhile",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C; what was verified is saved",
     ExitCode.BROKEN_PIPE: "whoever read the output has gone",
     ExitCode.TERMINATED: "ended by SIGTERM; what was verified is saved",
@@ -61,6 +67,9 @@ _CODES: Final = {
     Reason.FILES_IN_THE_WAY: ExitCode.FILES,
     Reason.DISK_ERROR: ExitCode.FILES,
     Reason.TIMEOUT: ExitCode.TIMEOUT,
+    Reason.NO_NODE: ExitCode.NO_NODE,
+    Reason.NOT_FOUND: ExitCode.NOT_FOUND,
+    Reason.CONFLICT: ExitCode.CONFLICT,
     Reason.INTERRUPTED: ExitCode.INTERRUPTED,
     Reason.SHUTTING_DOWN: ExitCode.TERMINATED,
 }

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import click
 
+from magnetite.cli.feeds import follow, resolve
 from magnetite.cli.options import Networking, report_options, swarm_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
-from magnetite.cli.status import DhtTally, status_of
+from magnetite.cli.status import DhtTally, Phase, Status, status_of
 from magnetite.cli.text import printable, size
 from magnetite.cli.torrent_argument import parse_torrent
+from magnetite.client import Client
 from magnetite.download import Download
-from magnetite.errors import Reason, StorageError
+from magnetite.errors import InvalidMetainfo, LocalProtocolError, PrivateTorrent, Reason, StorageError
 from magnetite.events import Event
 from magnetite.hub import Observer
+from magnetite.ids import InfoHash
+from magnetite.torrent.magnet import FeedLink, MagnetLink, parse_feed_link
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.selection import FileSelection, parse_selection
 
@@ -33,6 +37,7 @@ class Wish:
     folder: Path
     files: FileSelection | None = None  # None for those the link selects, or all
     seed_ratio: float = 0.0  # bytes sent for each byte of content before it ends; infinity for never
+    follow: bool = False  # go on to what the publisher names next
 
 
 @click.command(epilog="Example:  magnetite get 'magnet:?xt=urn:btih:…' --dir ~/Downloads --files '*.iso'")
@@ -54,6 +59,7 @@ class Wish:
 )
 @click.option("--keep-seeding", is_flag=True, help="Give it back until Ctrl-C.")
 @click.option("--seed-ratio", type=click.FloatRange(min=0), metavar="R", help="Give back R times its size, then end.")
+@click.option("--follow", is_flag=True, help="Of a publisher's link: go on to what is published next, until Ctrl-C.")
 @swarm_options
 @report_options
 def get(
@@ -62,17 +68,20 @@ def get(
     files: FileSelection | None,
     keep_seeding: bool,
     seed_ratio: float | None,
+    follow: bool,
     networking: Networking,
     run: Callable[..., None],
 ) -> None:
     """Download a torrent, verify it, and end when it is complete.
 
-    Called again it goes on where it stopped.
+    Called again it goes on where it stopped. Of a publisher's link, magnet:?xs=urn:btpk:…, it is the torrent that was
+    published last.
     """
     if keep_seeding and seed_ratio is not None:
         raise click.UsageError("--keep-seeding never ends, --seed-ratio says when to end: choose one")
-    wish = Wish(torrent, folder, files, inf if keep_seeding else seed_ratio or 0.0)
-    run(partial(fetch, wish, networking))
+    if seed_ratio is None:
+        seed_ratio = inf if keep_seeding or follow else 0.0
+    run(partial(fetch, Wish(torrent, folder, files, seed_ratio, follow), networking), serves=follow)
 
 
 async def fetch(wish: Wish, networking: Networking, report: Report, observe: Observer | None = None) -> None:
@@ -80,8 +89,9 @@ async def fetch(wish: Wish, networking: Networking, report: Report, observe: Obs
 
     Raises MagnetiteError for whatever ends it early.
     """
-    torrent = parse_torrent(wish.torrent)
-    _refuse_unusable(wish.folder)
+    feed = parse_feed_link(wish.torrent)
+    torrent = parse_torrent(wish.torrent) if feed is None else None
+    _refuse_unusable(wish, feed, networking)
     tally = DhtTally()
 
     def observe_all(event: Event) -> None:
@@ -91,11 +101,59 @@ async def fetch(wish: Wish, networking: Networking, report: Report, observe: Obs
             observe(event)
 
     async with networking.open_client(observe_all) as client:
-        download = await client.add(torrent, into=wish.folder, files=wish.files, peers=networking.peers)
-        async with report.showing(lambda: status_of(download.progress(), tally if networking.dht else None)):
-            await download.completed()
-            await _report_saved(await download.metadata(), download, wish.folder, report)
-            await give_back(download, wish.seed_ratio)
+        errand = Errand(wish, networking, client, tally, report)
+        download = None if torrent is None else await errand.begin(torrent)
+        async with report.showing(errand.status):
+            if feed is not None and wish.follow:
+                assert client.node is not None
+                await follow(client.node, feed, report, errand.begin, errand.see_what_comes)
+            if feed is not None:
+                assert client.node is not None
+                download = await errand.begin(MagnetLink(await resolve(client.node, feed), feed.name))
+            assert download is not None
+            await errand.see_through(download)
+
+
+class Errand:
+    """A wish on its way to being fulfilled, by one download or by one after the other."""
+
+    def __init__(self, wish: Wish, networking: Networking, client: Client, tally: DhtTally, report: Report) -> None:
+        self._wish = wish
+        self._networking = networking
+        self._client = client
+        self._tally = tally
+        self._report = report
+        self._download: Download | None = None  # the latest
+
+    def status(self) -> Status:
+        if self._download is not None:
+            return status_of(self._download.progress(), self._tally if self._networking.dht else None)
+        if not self._tally.has_joined:
+            return Status(Phase.JOINING, self._tally.joining())
+        return Status(Phase.SEARCHING, "asking what was published last")
+
+    async def begin(self, torrent: MagnetLink | Metainfo) -> Download:
+        wish, folder = self._wish, self._place(torrent.info_hash)
+        download = await self._client.add(torrent, into=folder, files=wish.files, peers=self._networking.peers)
+        self._download = download
+        return download
+
+    async def see_through(self, download: Download) -> None:
+        """Until it is complete, and given back as far as that was wished for. Raises what ends it early."""
+        await download.completed()
+        await _report_saved(await download.metadata(), download, self._place(download.info_hash), self._report)
+        await give_back(download, self._wish.seed_ratio)
+
+    def _place(self, info_hash: InfoHash) -> Path:
+        """What a publisher names is mostly called as what it replaces, and content is never overwritten by other."""
+        return self._wish.folder / str(info_hash) if self._wish.follow else self._wish.folder
+
+    async def see_what_comes(self, download: Download) -> None:
+        """As `see_through`; that a publisher named what cannot be downloaded is no reason not to await the next."""
+        try:
+            await self.see_through(download)
+        except (InvalidMetainfo, PrivateTorrent) as error:
+            self._report.say(f"magnetite: {download.info_hash}: {error}")
 
 
 async def _report_saved(metainfo: Metainfo, download: Download, folder: Path, report: Report) -> None:
@@ -116,10 +174,14 @@ def _place(metainfo: Metainfo, folder: Path) -> str:
     return os.path.join(os.path.abspath(folder), metainfo.name)
 
 
-def _refuse_unusable(folder: Path) -> None:
-    """What would fail at the first piece fails before anybody is asked for one. Raises StorageError."""
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder}: this is a file; name a folder with --dir", Reason.FILES_IN_THE_WAY)
+def _refuse_unusable(wish: Wish, feed: FeedLink | None, networking: Networking) -> None:
+    """What cannot succeed fails before anybody is asked for anything. Raises StorageError or LocalProtocolError."""
+    if wish.folder.exists() and not wish.folder.is_dir():
+        raise StorageError(f"{wish.folder}: this is a file; name a folder with --dir", Reason.FILES_IN_THE_WAY)
+    if feed is None and wish.follow:
+        raise LocalProtocolError("--follow is for a publisher's link, magnet:?xs=urn:btpk:…; this names one torrent")
+    if feed is not None and not networking.dht:
+        raise LocalProtocolError("what a publisher's link stands for is in the DHT; do not use --no-dht")
 
 
 def _selection(texts: Sequence[str]) -> FileSelection | None:

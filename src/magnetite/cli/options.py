@@ -15,7 +15,10 @@ from platformdirs import user_state_path
 
 from magnetite.cli.run import run
 from magnetite.client import ANYWHERE, DIAL_RATE, Address, Client, open_client, open_dht_node
-from magnetite.dht.node import DEFAULT_ROUTERS, QUERY_RATE, DhtNode
+from magnetite.dht.blocklist import Blocklist
+from magnetite.dht.limiter import AnswerLimits
+from magnetite.dht.node import DEFAULT_ROUTERS, MAX_QUERY_RATE, DhtNode
+from magnetite.dht.send_budget import QUERY_RATE
 from magnetite.endpoint import split_host_port
 from magnetite.hub import Observer
 from magnetite.swarm.places import Places
@@ -23,6 +26,9 @@ from magnetite.swarm.places import Places
 Command: TypeAlias = Callable[..., None]
 
 DHT_STATE = "dht.state"  # the file in the state folder where client and node keep the DHT's contacts
+CONTROL_SOCKET = "control.sock"  # in the state folder, where a running node takes orders
+NODE_PORT = 6881
+READ_ONLY = {"auto": None, "yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +62,44 @@ class Networking:
             query_rate=query_rate,
         )
 
-    def open_node(self, observe: Observer, default_port: int) -> AbstractAsyncContextManager[DhtNode]:
+    def open_node(
+        self, observe: Observer, default_port: int, read_only: bool | None = None
+    ) -> AbstractAsyncContextManager[DhtNode]:
         return open_dht_node(
             port=default_port if self.port is None else self.port,
             bind=self.bind,
             bootstrap=self.bootstrap,
             state=self.state / DHT_STATE if self.state else None,
             observe=observe,
+            read_only=read_only,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """How a node that runs for long is bound, limited and watched."""
+
+    binds: tuple[str, ...]
+    read_only: bool | None  # None: until it is known to be reachable
+    query_rate: float
+    answer_budget: int  # bytes/s
+    blocklist: Path | None
+    metrics: Address | None
+    control: Path | None
+
+    def open_node(
+        self, networking: Networking, observe: Observer, blocklist: Blocklist
+    ) -> AbstractAsyncContextManager[DhtNode]:
+        return open_dht_node(
+            port=NODE_PORT if networking.port is None else networking.port,
+            bind=self.binds,
+            bootstrap=networking.bootstrap,
+            state=networking.state / DHT_STATE if networking.state else None,
+            observe=observe,
+            read_only=self.read_only,
+            query_rate=self.query_rate,
+            limits=AnswerLimits(byte_rate=self.answer_budget),
+            blocklist=blocklist,
         )
 
 
@@ -80,9 +117,14 @@ def report_options(command: Command) -> Command:
 
 def dht_options(command: Command) -> Command:
     """What a DHT node needs; the command gets `networking`."""
+    bind = click.option("--bind", default=ANYWHERE, callback=_ip, metavar="IP", help="Address to listen on.")
+    return bind(_joining_options(command))
+
+
+def _joining_options(command: Command) -> Command:
+    """`dht_options` without `--bind`."""
 
     @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 for any free one.")
-    @click.option("--bind", default=ANYWHERE, callback=_ip, metavar="IP", help="Address to listen on.")
     @click.option(
         "--bootstrap",
         multiple=True,
@@ -90,26 +132,97 @@ def dht_options(command: Command) -> Command:
         metavar="HOST:PORT[,...]",
         help="Nodes to join the DHT by, or 'none'; may be repeated.  [default: the well-known ones]",
     )
-    @click.option(
+    @state_option
+    @wraps(command)
+    def wrapped(*args: Any, port: int | None, bootstrap: Sequence[Address], state: Path, **options: Any) -> None:
+        networking = Networking(
+            port=port,
+            bind=options.pop("bind", ANYWHERE),  # these three only where somebody asks for them
+            bootstrap=bootstrap,
+            state=state,
+            dht=options.pop("dht", True),
+            peers=options.pop("peers", ()),
+        )
+        command(*args, networking=networking, **options)
+
+    return wrapped
+
+
+def state_option(command: Command) -> Command:
+    """`--state`; the command gets `state`, a folder."""
+    return click.option(
         "--state",
         type=click.Path(file_okay=False, path_type=Path),
         default=lambda: user_state_path("magnetite"),
         metavar="DIR",
         help="Folder for what outlives the program.  [default: the user's state folder]",
+    )(command)
+
+
+def control_option(command: Command) -> Command:
+    """`--control`; the command gets `control`, a path, or None for the one in the state folder."""
+    return click.option(
+        "--control",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="SOCKET",
+        help=f"Unix socket on which a node takes orders.  [default: {CONTROL_SOCKET} in the state folder]",
+    )(command)
+
+
+def node_options(command: Command) -> Command:
+    """What a node needs that runs for long; the command gets `networking` and `settings`."""
+
+    @_joining_options
+    @click.option(
+        "--bind",
+        "binds",
+        multiple=True,
+        default=(ANYWHERE,),
+        callback=_ips,
+        metavar="IP",
+        help=f"Address to listen on; may be repeated, IPv6 too.  [default: {ANYWHERE}]",
     )
+    @click.option(
+        "--read-only",
+        type=click.Choice(list(READ_ONLY)),
+        default="auto",
+        show_default=True,
+        help="Answer nobody, and ask not to be remembered; 'auto' does so until strangers are seen to reach us.",
+    )
+    @click.option(
+        "--query-rate",
+        type=click.FloatRange(0, int(MAX_QUERY_RATE), min_open=True),
+        default=int(QUERY_RATE),
+        show_default=True,
+        metavar="N",
+        help="Queries a second to send at most.",
+    )
+    @click.option(
+        "--answer-budget",
+        type=click.IntRange(1),
+        default=int(AnswerLimits().byte_rate),
+        show_default=True,
+        metavar="N",
+        help="Bytes a second to answer others with at most.",
+    )
+    @click.option(
+        "--blocklist",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Addresses to have nothing to do with, one network or range a line; SIGHUP reads it again.",
+    )
+    @click.option(
+        "--metrics",
+        callback=_optional_address,
+        metavar="HOST:PORT",
+        help="Where Prometheus may read metrics.  [default: nowhere]",
+    )
+    @control_option
     @wraps(command)
-    def wrapped(
-        *args: Any, port: int | None, bind: str, bootstrap: Sequence[Address], state: Path, **options: Any
-    ) -> None:
-        networking = Networking(
-            port=port,
-            bind=bind,
-            bootstrap=bootstrap,
-            state=state,
-            dht=options.pop("dht", True),  # these two only where `swarm_options` asks for them
-            peers=options.pop("peers", ()),
-        )
-        command(*args, networking=networking, **options)
+    def wrapped(*args: Any, binds: tuple[str, ...], read_only: str, **options: Any) -> None:
+        names = ("query_rate", "answer_budget", "blocklist", "metrics", "control")
+        settings = NodeSettings(binds, READ_ONLY[read_only], **{name: options.pop(name) for name in names})
+        command(*args, settings=settings, **options)
 
     return wrapped
 
@@ -133,6 +246,14 @@ def _ip(context: click.Context, parameter: click.Parameter, text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is no IP address") from None
+
+
+def _ips(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_ip(context, parameter, text) for text in texts)
+
+
+def _optional_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
+    return None if text is None else _addresses(context, parameter, [text])[0]
 
 
 def _addresses(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[Address, ...]:

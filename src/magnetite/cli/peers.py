@@ -8,6 +8,7 @@ from functools import partial
 import click
 import trio
 
+from magnetite.cli.feeds import resolve
 from magnetite.cli.options import Networking, dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import DhtTally, Phase, Status
@@ -17,6 +18,7 @@ from magnetite.dht.node import DhtNode
 from magnetite.endpoint import Endpoint
 from magnetite.events import Event
 from magnetite.ids import InfoHash
+from magnetite.torrent.magnet import MagnetLink, parse_feed_link
 
 FOLLOW_EVERY = 60.0  # seconds between the end of a search and the next
 MOST_REMEMBERED = 100_000  # peers that are not printed again; strangers name them, so there is a limit
@@ -33,7 +35,7 @@ def peers(torrent: str, follow: bool, networking: Networking, run: Callable[...,
 
 
 async def _peers(torrent: str, follow: bool, networking: Networking, report: Report) -> None:
-    info_hash = parse_link(torrent).info_hash
+    link = parse_feed_link(torrent) or parse_link(torrent)
     tally, seen = DhtTally(), set[Endpoint]()
 
     def observe(event: Event) -> None:
@@ -44,6 +46,7 @@ async def _peers(torrent: str, follow: bool, networking: Networking, report: Rep
         networking.open_node(observe, default_port=0) as node,
         report.showing(lambda: _status(tally, len(seen))),
     ):
+        info_hash = link.info_hash if isinstance(link, MagnetLink) else await resolve(node, link)
         await _search(node, info_hash, seen, report)
         while follow:
             await trio.sleep(FOLLOW_EVERY)

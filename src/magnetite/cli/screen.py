@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn
 from rich.table import Column
 
 from magnetite.cli.status import Phase, Status
 
 LINE_EVERY = 5.0  # seconds between two lines in one phase, where there is no terminal
 LASTING = (Phase.SEEDING, Phase.SERVING)  # phases that go on for days,
-LASTING_LINE_EVERY = 60.0  # and would fill a log
+LASTING_LINE_EVERY = 60.0  # and would fill a log; so would a line that says the same as the one before
 BAR_WIDTH = 24
 
 
@@ -46,10 +46,15 @@ class Bars:
     def show(self, status: Status, now: float) -> None:
         if self._progress is None:
             self._progress = _new_progress(self._console)
-            self._task = self._progress.add_task("", total=None)
+            self._task = self._progress.add_task("", total=None, is_bare=False)
             self._progress.start()
         self._progress.update(
-            self._task, description=status.words, completed=status.done, total=status.total, refresh=True
+            self._task,
+            description=status.words,
+            completed=status.done,
+            total=status.total,
+            is_bare=status.phase is Phase.SERVING,
+            refresh=True,
         )
 
     def say(self, text: str) -> None:
@@ -66,14 +71,17 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._phase: Phase | None = None
+        self._shown: Status | None = None
         self._shown_at = 0.0
 
     def show(self, status: Status, now: float) -> None:
-        interval = LASTING_LINE_EVERY if status.phase in LASTING else LINE_EVERY
-        if status.phase is not self._phase or now >= self._shown_at + interval:
-            self._phase, self._shown_at = status.phase, now
+        if self._shown is None or status.phase is not self._shown.phase or now >= self._shown_at + self._pause(status):
+            self._shown, self._shown_at = status, now
             self.say(f"{_percentage(status)}{status.words}")
+
+    def _pause(self, status: Status) -> float:
+        """Seconds between the last line and one with this status."""
+        return LASTING_LINE_EVERY if status.phase in LASTING or status == self._shown else LINE_EVERY
 
     def say(self, text: str) -> None:
         print(text, file=self._console.file, flush=True)
@@ -82,12 +90,19 @@ class Lines:
         pass
 
 
+class _Bar(BarColumn):
+    """Leaves its room to the words where there is nothing to be done, and so no end to come nearer to."""
+
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # whatever can be drawn will do
+        return "" if task.fields["is_bare"] else super().render(task)
+
+
 def _new_progress(console: Console) -> Progress:
     words = TextColumn(
         "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
     )
     return Progress(
-        BarColumn(BAR_WIDTH),
+        _Bar(BAR_WIDTH),
         words,
         console=console,
         expand=True,

@@ -60,8 +60,20 @@ def parse_all(
 
 def read_list(name: str) -> list[str]:
     """The lines of a file, or of standard input for `-`. Blocks; raises StorageError if it cannot be read."""
-    data = b"".join(_standard_input()) if name == "-" else read_file(Path(name), LARGEST_LIST)
-    return data.decode(errors="replace").splitlines()
+    return read_bytes(name, LARGEST_LIST).decode(errors="replace").splitlines()
+
+
+def read_bytes(name: str, limit: int) -> bytes:
+    """All of a file, or of standard input for `-`. Blocks. Raises StorageError, also for more than `limit` bytes."""
+    if name != "-":
+        return read_file(Path(name), limit)
+    parts, length = [], 0
+    for part in _standard_input():
+        parts.append(part)
+        length += len(part)
+        if length > limit:
+            raise StorageError(f"standard input: longer than {limit} bytes", Reason.NOT_READABLE)
+    return b"".join(parts)
 
 
 def read_file(path: Path, limit: int) -> bytes:
