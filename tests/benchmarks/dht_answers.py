@@ -15,6 +15,7 @@ from magnetite import bencoding
 from magnetite.dht.contact import Contact, Family
 from magnetite.dht.decoding import decode, decode_any
 from magnetite.dht.encoding import encode_query
+from magnetite.dht.item_store import ItemStore
 from magnetite.dht.messages import GetPeers, IncomingQuery, Message
 from magnetite.dht.peer_store import PeerStore
 from magnetite.dht.responder import Responder
@@ -37,8 +38,8 @@ def main() -> None:
     table = RoutingTable(NodeId(rng.getrandbits(160)), Scope.GLOBAL, ignore)
     for number in range(5_000):
         node_id = NodeId(table.own_id ^ rng.getrandbits(160 - rng.randrange(20)))
-        table.on_response(Contact(node_id, Endpoint(f"1.2.{number // 256}.{number % 256}", 1)), 0.1, 0)
-    responder = Responder(table.own_id, {Family.IPV4: table}, PeerStore(rng, 0), Tokens(rng, 0), ignore)
+        table.on_response(Contact(node_id, Endpoint(f"1.{number // 256}.{number % 256}.1", 1)), 0.1, 0)
+    responder = Responder(table.own_id, {Family.IPV4: table}, PeerStore(rng, 0), ItemStore(), Tokens(rng, 0), ignore)
     queries = [
         encode_query(b"aa", NodeId(rng.getrandbits(160)), GetPeers(InfoHash(rng.getrandbits(160))))
         for _ in range(QUERIES)
