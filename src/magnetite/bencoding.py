@@ -7,6 +7,7 @@ numbers, strings, lists and dictionaries; the library keeps the dispatch and the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,7 +21,10 @@ Encodable: TypeAlias = "int | bytes | str | Sequence[Encodable] | Mapping[bytes,
 Span: TypeAlias = tuple[int, int]
 
 INT64 = 1 << 63  # integers beyond 64 bits have no use in any BEP
-LONGEST_NUMBER = 20  # digits and sign of a 64-bit integer
+
+# Canonical numbers only: no leading zeros, no minus zero, nothing but a sign and digits (BEP 3)
+_INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e").match
+_LENGTH = re.compile(rb"(0|[1-9][0-9]{0,18}):").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +60,23 @@ class _Decoder(BencodeDecoder):  # type: ignore[misc]  # the library has no type
         return value, end
 
     def decode_int(self, data: bytes, start: int, **_: Any) -> tuple[int, int]:
-        end = data.find(b"e", start + 1, start + 2 + LONGEST_NUMBER)
-        digits = data[start + 1 : end]
-        if end < 0 or not _is_canonical(digits):
+        digits = _INTEGER(data, start)
+        if digits is None:
             raise BencodeError(f"bad integer at byte {start}")
-        value = int(digits)
+        value = int(digits[1])
         if not -INT64 <= value < INT64:
             raise BencodeError(f"integer beyond 64 bits at byte {start}")
-        return value, end + 1
+        return value, digits.end()
 
     def decode_string(self, data: bytes, start: int, kind: str = "value", **_: Any) -> tuple[bytes, int]:
-        colon = data.find(b":", start, start + LONGEST_NUMBER)
-        digits = data[start:colon]
-        if colon < 0 or not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
+        digits = _LENGTH(data, start)
+        if digits is None:
             raise BencodeError(f"bad string length at byte {start}")
-        end = colon + 1 + int(digits)
+        begin = digits.end()
+        end = begin + int(digits[1])
         if end > len(data):
             raise BencodeError(f"string at byte {start} is longer than what is left")
-        return data[colon + 1 : end], end
+        return data[begin:end], end
 
     def decode_list(self, data: bytes, start: int, depth: int = 0, **_: Any) -> tuple[list[Value], int]:
         self._enter(depth, start)
@@ -154,13 +157,6 @@ def encode(value: Encodable) -> bytes:
         return _ENCODER.encode(value)  # type: ignore[no-any-return]
     except (KeyError, TypeError, UnicodeEncodeError) as error:
         raise LocalProtocolError(f"cannot be bencoded: {error}") from None
-
-
-def _is_canonical(digits: bytes) -> bool:
-    """BEP 3: no leading zeros, no minus zero, nothing but a sign and digits."""
-    if digits[:1] == b"-":
-        return digits[1:].isdigit() and digits[1] != 0x30
-    return digits.isdigit() and (digits[0] != 0x30 or len(digits) == 1)
 
 
 _ENCODER = BencodeEncoder()

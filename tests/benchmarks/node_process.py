@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.node_process magnetite|raised|libtorrent PORT ROUTER` runs one on 127.0.0.1 until its
 standard input ends; `raised` is ours with the limits out of the way, as libtorrent's are. A line `find TARGET` makes it
-look for a node id, in hexadecimal; a line `contacts` makes it print how many contacts it has.
+look for a node id, in hexadecimal; a line `contacts` makes it print how many contacts it has, and `answered` how many
+queries it has answered (ours alone).
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ class NodeProcess:
     def contacts(self) -> int:
         """In its routing table; verified ones, if it makes a difference."""
         self._say("contacts")
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def answered(self) -> int:
+        """Queries it has answered so far; of ours alone."""
+        self._say("answered")
         assert self._process.stdout is not None
         return int(self._process.stdout.readline())
 
@@ -93,6 +100,8 @@ def run_magnetite(port: int, router: int, is_raised: bool) -> None:
             while line := (await trio.to_thread.run_sync(sys.stdin.readline)).split():
                 if line[0] == "find":
                     nursery.start_soon(node.find_node, NodeId(int(line[1], 16)))
+                elif line[0] == "answered":
+                    print(node.statistics().counters.answers_sent, flush=True)
                 else:
                     print(node.statistics().verified, flush=True)
             nursery.cancel_scope.cancel()
