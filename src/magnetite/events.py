@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason
@@ -28,8 +29,7 @@ class Source(Enum):
     INCOMING = "incoming"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something happened at `time`."""
 
     time: float
@@ -46,22 +46,19 @@ Emit: TypeAlias = Callable[[Event], None]
 # -- the DHT ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStarted(Event):
+class NodeStarted(Event, frozen=True):
     local: Endpoint
     node_id: NodeId
     saved_contacts: int
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapFinished(Event):
+class BootstrapFinished(Event, frozen=True):
     """The table is usable: searches that waited for it start now."""
 
     contacts: int
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapFailed(Event):
+class BootstrapFailed(Event, frozen=True):
     """No bootstrap node answered; it is tried again after `retry_in` seconds."""
 
     asked: int
@@ -69,20 +66,17 @@ class BootstrapFailed(Event):
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkLost(Event):
+class NetworkLost(Event, frozen=True):
     """Nothing at all comes in any more at this socket; its contacts are kept."""
 
     local: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkReturned(Event):
+class NetworkReturned(Event, frozen=True):
     local: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class AddressChanged(Event):
+class AddressChanged(Event, frozen=True):
     """Most of those we asked see us at `external`, and our id did not belong there (BEP 42)."""
 
     local: Endpoint
@@ -90,27 +84,23 @@ class AddressChanged(Event):
     node_id: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class ContactAdded(Event):
+class ContactAdded(Event, frozen=True):
     node_id: NodeId
     endpoint: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class ContactEvicted(Event):
+class ContactEvicted(Event, frozen=True):
     node_id: NodeId
     endpoint: Endpoint
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class LookupStarted(Event):
+class LookupStarted(Event, frozen=True):
     target: InfoHash | NodeId
     known: int  # contacts it starts from
 
 
-@dataclass(frozen=True, slots=True)
-class LookupProgress(Event):
+class LookupProgress(Event, frozen=True):
     """A node answered a lookup: what the lookup knows so far."""
 
     target: InfoHash | NodeId
@@ -119,8 +109,7 @@ class LookupProgress(Event):
     peers: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookupFinished(Event):
+class LookupFinished(Event, frozen=True):
     target: InfoHash | NodeId
     asked: int
     answered: int
@@ -129,22 +118,19 @@ class LookupFinished(Event):
     duration: float
 
 
-@dataclass(frozen=True, slots=True)
-class Announced(Event):
+class Announced(Event, frozen=True):
     info_hash: InfoHash
     nodes: int  # that accepted it
 
 
-@dataclass(frozen=True, slots=True)
-class PeerStored(Event):
+class PeerStored(Event, frozen=True):
     """A peer announced itself to us."""
 
     info_hash: InfoHash
     endpoint: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class ItemStored(Event):
+class ItemStored(Event, frozen=True):
     """Somebody put an item here, or renewed it."""
 
     target: NodeId
@@ -154,31 +140,26 @@ class ItemStored(Event):
 # -- one torrent -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TorrentEvent(Event):
+class TorrentEvent(Event, frozen=True):
     info_hash: InfoHash
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFound(TorrentEvent):
+class PeerFound(TorrentEvent, frozen=True):
     endpoint: Endpoint
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnecting(TorrentEvent):
+class PeerConnecting(TorrentEvent, frozen=True):
     endpoint: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected(TorrentEvent):
+class PeerConnected(TorrentEvent, frozen=True):
     endpoint: Endpoint
     source: Source
     client: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFailed(TorrentEvent):
+class PeerFailed(TorrentEvent, frozen=True):
     """It never became a peer."""
 
     endpoint: Endpoint
@@ -186,8 +167,7 @@ class PeerFailed(TorrentEvent):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerClosed(TorrentEvent):
+class PeerClosed(TorrentEvent, frozen=True):
     endpoint: Endpoint
     reason: Reason
     detail: str
@@ -195,28 +175,24 @@ class PeerClosed(TorrentEvent):
     uploaded: int
 
 
-@dataclass(frozen=True, slots=True)
-class PeerBanned(TorrentEvent):
+class PeerBanned(TorrentEvent, frozen=True):
     endpoint: Endpoint
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataClaimed(TorrentEvent):
+class MetadataClaimed(TorrentEvent, frozen=True):
     endpoint: Endpoint
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataRefused(TorrentEvent):
+class MetadataRefused(TorrentEvent, frozen=True):
     """A peer gave no, or wrong, metadata."""
 
     endpoint: Endpoint
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataFetched(TorrentEvent):
+class MetadataFetched(TorrentEvent, frozen=True):
     name: str
     length: int  # bytes of the torrent's content
     files: int
@@ -224,53 +200,46 @@ class MetadataFetched(TorrentEvent):
     duration: float  # since the magnet was added
 
 
-@dataclass(frozen=True, slots=True)
-class ChecksFinished(TorrentEvent):
+class ChecksFinished(TorrentEvent, frozen=True):
     """What was on disk has been looked at."""
 
     pieces_present: int
     pieces_checked: int  # hashed now; the rest was vouched for by resume data
 
 
-@dataclass(frozen=True, slots=True)
-class PieceVerified(TorrentEvent):
+class PieceVerified(TorrentEvent, frozen=True):
     piece: int
     have: int
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class PieceFailed(TorrentEvent):
+class PieceFailed(TorrentEvent, frozen=True):
     piece: int
     peers: tuple[Endpoint, ...]  # who sent its blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Unchoked(TorrentEvent):
+class Unchoked(TorrentEvent, frozen=True):
     """We let a peer download from us."""
 
     endpoint: Endpoint
     optimistic: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadFailed(TorrentEvent):
+class DownloadFailed(TorrentEvent, frozen=True):
     """It has ended by itself: the disk would not go on, or the torrent is none we can open."""
 
     reason: Reason
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadCompleted(TorrentEvent):
+class DownloadCompleted(TorrentEvent, frozen=True):
     """Every wanted piece is verified and on disk."""
 
     downloaded: int  # bytes of blocks from peers
     duration: float  # since the torrent was added
 
 
-@dataclass(frozen=True, slots=True)
-class EventsLost(Event):
+class EventsLost(Event, frozen=True):
     """A reader was too slow; `count` events before this one did not reach it."""
 
     count: int
@@ -279,8 +248,8 @@ class EventsLost(Event):
 def as_record(event: Event) -> dict[str, object]:
     """An event as plain JSON values: `v` is the schema version, `event` the kind, then its fields."""
     record: dict[str, object] = {"v": SCHEMA_VERSION, "event": event.kind}
-    for field in fields(event):
-        record[field.name] = _plain(getattr(event, field.name))
+    for name in event.__struct_fields__:
+        record[name] = _plain(getattr(event, name))
     return record
 
 

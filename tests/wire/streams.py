@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from magnetite.ids import InfoHash, PeerId
 from magnetite.wire.handshake import Handshake

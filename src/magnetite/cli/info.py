@@ -101,6 +101,7 @@ class Inquiry:
                 places=Places(PEERS_EACH, PEERS_IN_ALL),
                 dial_rate=DIAL_RATE,
                 query_rate=QUERY_RATE,
+                address_rate=QUERY_RATE,
             ) as client,
             self._report.showing(self._status),
         ):

@@ -18,7 +18,7 @@ from magnetite.client import ANYWHERE, DIAL_RATE, Address, Client, open_client, 
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, MAX_QUERY_RATE, DhtNode
-from magnetite.dht.send_budget import QUERY_RATE
+from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.endpoint import split_host_port
 from magnetite.hub import Observer
 from magnetite.swarm.places import Places
@@ -49,6 +49,7 @@ class Networking:
         places: Places | None = None,
         dial_rate: float = DIAL_RATE,
         query_rate: float = QUERY_RATE,
+        address_rate: float = ADDRESS_RATE,
     ) -> AbstractAsyncContextManager[Client]:
         return open_client(
             port=self.port,
@@ -60,6 +61,7 @@ class Networking:
             places=places,
             dial_rate=dial_rate,
             query_rate=query_rate,
+            address_rate=address_rate,
         )
 
     def open_node(

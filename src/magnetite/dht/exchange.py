@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf
+
+from msgspec.structs import replace
 
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.contact import Contact

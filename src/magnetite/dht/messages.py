@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, TypeAlias
+
+from msgspec import Struct
 
 from magnetite.dht.bloom import Scrape
 from magnetite.dht.contact import Contact, Family
@@ -33,15 +34,13 @@ class ErrorCode(IntEnum):
     SEQ_TOO_LOW = 302
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """Are you there?"""
 
     method: ClassVar = "ping"
 
 
-@dataclass(slots=True, unsafe_hash=True)  # frozen ones take a microsecond longer to make
-class FindNode:
+class FindNode(Struct, frozen=True):
     """Which nodes do you know closest to `target`?"""
 
     target: NodeId
@@ -50,8 +49,7 @@ class FindNode:
     method: ClassVar = "find_node"
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class GetPeers:
+class GetPeers(Struct, frozen=True):
     """Who has, and which nodes do you know closest to, `info_hash`?
 
     `no_seed` asks for peers that are no seeds, `scrape` for filters by which all of them can be counted (BEP 33).
@@ -65,8 +63,7 @@ class GetPeers:
     method: ClassVar = "get_peers"
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncePeer:
+class AnnouncePeer(Struct, frozen=True):
     """I have, or am getting, `info_hash`. With `implied_port` the datagram's source port counts, not `port`.
 
     `is_seed` says that I have all of it (BEP 33, New ANNOUNCE_PEER semantics).
@@ -81,8 +78,7 @@ class AnnouncePeer:
     method: ClassVar = "announce_peer"
 
 
-@dataclass(frozen=True, slots=True)
-class GetItem:
+class GetItem(Struct, frozen=True):
     """What is stored under, and which nodes do you know closest to, `target`? (BEP 44)
 
     With `seq` an item is wanted only if its own is higher.
@@ -95,8 +91,7 @@ class GetItem:
     method: ClassVar = "get"
 
 
-@dataclass(frozen=True, slots=True)
-class PutItem:
+class PutItem(Struct, frozen=True):
     """Store this item; with `cas` only in the place of one with that `seq` (BEP 44)."""
 
     item: Item
@@ -106,8 +101,7 @@ class PutItem:
     method: ClassVar = "put"
 
 
-@dataclass(frozen=True, slots=True)
-class SampleInfohashes:
+class SampleInfohashes(Struct, frozen=True):
     """Of which info-hashes do you store peers, and which nodes do you know closest to `target`? (BEP 51)"""
 
     target: NodeId
@@ -124,7 +118,7 @@ def method_of(query: Query) -> str:
     return query.method
 
 
-class IncomingQuery(NamedTuple):
+class IncomingQuery(Struct, frozen=True):
     """A query with its envelope: who asks, how to mark the answer, and whether it wants no visitors (BEP 43)."""
 
     transaction: bytes
@@ -133,8 +127,7 @@ class IncomingQuery(NamedTuple):
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedQuery:
+class RefusedQuery(Struct, frozen=True):
     """A query, and clearly one, that can only be answered by an error: its method is unknown or an argument wrong."""
 
     transaction: bytes
@@ -142,8 +135,7 @@ class RefusedQuery:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A node's answer. Which fields it fills depends on the query, which the transaction tells."""
 
     transaction: bytes
@@ -162,8 +154,7 @@ class Response:
         return self.nodes if family is Family.IPV4 else self.nodes6
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorMessage:
+class ErrorMessage(Struct, frozen=True):
     """A node's refusal."""
 
     transaction: bytes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from magnetite import bencoding
 from magnetite.bencoding import EXTENSION, Encodable, Value
@@ -19,8 +20,7 @@ MAX_NAME = 64  # characters of an extension's name; longer ones are none that we
 MAX_VERSION = 100  # characters of `v`
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionHandshake:
+class ExtensionHandshake(Struct, frozen=True):
     """What one extension handshake says, or several together; None where it says nothing.
 
     `m` maps names to ids, 1 to 255, no two the same; 0 switches an extension off. The ids are those that the sender of
@@ -92,22 +92,22 @@ def decode_extension_handshake(payload: bytes) -> ExtensionHandshake:
 # -- ut_metadata (BEP 9) ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataRequest:
+class MetadataRequest(Struct, frozen=True):
     piece: int
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataData:
+class MetadataData(Struct, frozen=True):
     """16 KiB of the metadata, fewer if it is the last piece; `total_size` is as claimed, and with no upper bound."""
 
     piece: int
     total_size: int
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"MetadataData(piece={self.piece}, {len(self.data)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataReject:
+class MetadataReject(Struct, frozen=True):
     """The sender does not have the piece, or has sent it often enough."""
 
     piece: int

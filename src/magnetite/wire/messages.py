@@ -7,10 +7,11 @@ zero and nothing else. `decode` reads one payload; the cutting of a stream into 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from struct import Struct
+from struct import Struct as Layout
 from struct import error as StructError
 from typing import ClassVar, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from magnetite.errors import LocalProtocolError, WireError
 
@@ -32,33 +33,27 @@ class BlockRequest(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
+class KeepAlive(Struct, frozen=True):
     """Nothing; sent every two minutes or so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choke:
+class Choke(Struct, frozen=True):
     ID: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Unchoke:
+class Unchoke(Struct, frozen=True):
     ID: ClassVar[int] = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Interested:
+class Interested(Struct, frozen=True):
     ID: ClassVar[int] = 2
 
 
-@dataclass(frozen=True, slots=True)
-class NotInterested:
+class NotInterested(Struct, frozen=True):
     ID: ClassVar[int] = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Have:
+class Have(Struct, frozen=True):
     """The sender has `piece`, verified."""
 
     piece: int
@@ -66,8 +61,7 @@ class Have:
     ID: ClassVar[int] = 4
 
 
-@dataclass(frozen=True, slots=True)
-class BitfieldMessage:
+class BitfieldMessage(Struct, frozen=True):
     """Which pieces the sender has: piece 0 is the highest bit of the first byte; spare bits are zero."""
 
     bits: bytes
@@ -75,15 +69,13 @@ class BitfieldMessage:
     ID: ClassVar[int] = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     block: BlockRequest
 
     ID: ClassVar[int] = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """The `piece` message: `data` belongs at byte `begin` of `piece`.
 
     BitComet sends one without data where others reject a request.
@@ -91,9 +83,12 @@ class Block:
 
     piece: int
     begin: int
-    data: bytes | memoryview = field(repr=False)
+    data: bytes | memoryview
 
     ID: ClassVar[int] = 7
+
+    def __repr__(self) -> str:
+        return f"Block(piece={self.piece}, begin={self.begin}, {len(self.data)} bytes)"
 
     @property
     def request(self) -> BlockRequest:
@@ -101,15 +96,13 @@ class Block:
         return BlockRequest(self.piece, self.begin, len(self.data))
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     block: BlockRequest
 
     ID: ClassVar[int] = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """The UDP port of the sender's DHT node (BEP 5)."""
 
     port: int
@@ -117,8 +110,7 @@ class Port:
     ID: ClassVar[int] = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Suggest:
+class Suggest(Struct, frozen=True):
     """The sender would like to be asked for `piece` (BEP 6)."""
 
     piece: int
@@ -126,22 +118,19 @@ class Suggest:
     ID: ClassVar[int] = 13
 
 
-@dataclass(frozen=True, slots=True)
-class HaveAll:
+class HaveAll(Struct, frozen=True):
     """In place of a full bitfield (BEP 6)."""
 
     ID: ClassVar[int] = 14
 
 
-@dataclass(frozen=True, slots=True)
-class HaveNone:
+class HaveNone(Struct, frozen=True):
     """In place of an empty bitfield (BEP 6)."""
 
     ID: ClassVar[int] = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """The sender will not serve this request (BEP 6)."""
 
     block: BlockRequest
@@ -149,8 +138,7 @@ class Reject:
     ID: ClassVar[int] = 16
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedFast:
+class AllowedFast(Struct, frozen=True):
     """The receiver may ask for `piece` even while choked; says nothing about the sender having it (BEP 6)."""
 
     piece: int
@@ -158,14 +146,16 @@ class AllowedFast:
     ID: ClassVar[int] = 17
 
 
-@dataclass(frozen=True, slots=True)
-class Extended:
+class Extended(Struct, frozen=True):
     """A message of an extension (BEP 10): `id` is the number its receiver gave the extension; 0 is the handshake."""
 
     id: int
-    payload: bytes = field(repr=False)
+    payload: bytes
 
     ID: ClassVar[int] = 20
+
+    def __repr__(self) -> str:
+        return f"Extended(id={self.id}, {len(self.payload)} bytes)"
 
 
 _Bare: TypeAlias = Choke | Unchoke | Interested | NotInterested | HaveAll | HaveNone
@@ -178,12 +168,12 @@ FAST_IDS = frozenset({Suggest.ID, HaveAll.ID, HaveNone.ID, Reject.ID, AllowedFas
 
 # -- to bytes --------------------------------------------------------------------------------------------------------
 
-_HEAD = Struct(">IB")
-_WITH_PIECE = Struct(">IBI")
-_WITH_BLOCK = Struct(">IBIII")
-_BLOCK_HEADER = Struct(">IBII")
-_WITH_PORT = Struct(">IBH")
-_WITH_EXTENSION = Struct(">IBB")
+_HEAD = Layout(">IB")
+_WITH_PIECE = Layout(">IBI")
+_WITH_BLOCK = Layout(">IBIII")
+_BLOCK_HEADER = Layout(">IBII")
+_WITH_PORT = Layout(">IBH")
+_WITH_EXTENSION = Layout(">IBB")
 
 
 def encode(message: Message) -> bytes:
@@ -223,10 +213,10 @@ def block_header(piece: int, begin: int, length: int) -> bytes:
 
 # -- from bytes ------------------------------------------------------------------------------------------------------
 
-_PIECE = Struct(">I")
-_BLOCK = Struct(">III")
-_PIECE_AND_BEGIN = Struct(">II")
-_PORT = Struct(">H")
+_PIECE = Layout(">I")
+_BLOCK = Layout(">III")
+_PIECE_AND_BEGIN = Layout(">II")
+_PORT = Layout(">H")
 
 
 class _Form(NamedTuple):
