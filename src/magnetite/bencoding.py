@@ -36,7 +36,7 @@ class Limits:
 
 
 DATAGRAM = Limits(depth=8, items=512)  # a KRPC message nests 4 deep; 1,400 bytes of `le` must not become 700 lists
-QUERY = Limits(depth=8, items=128)  # a query has 20 and those of an item's value; so many take 0.2 ms
+QUERY = Limits(depth=8, items=80)  # a query has 20 and those of an item's value; so many take 0.2 ms
 METAINFO = Limits(depth=32, items=1 << 20)
 EXTENSION = Limits(depth=8, items=1024)  # the payload of an extension message (BEP 10)
 

@@ -329,6 +329,8 @@ class Client:
         delays = search_delays()
         while True:
             async with self.node.get_peers(swarm.info_hash) as search:
+                if announce:
+                    search.be_thorough()
                 async for endpoint in search:
                     swarm.members.add(endpoint, Source.DHT)
                 if announce:

@@ -115,9 +115,25 @@ def test_a_query_survives_encoding_and_both_ways_of_decoding_agree(
     assert decode(datagram) == decode_any(datagram) == IncomingQuery(transaction, sender, query, read_only)
 
 
+@given(
+    st.builds(
+        encode_response,
+        st.binary(min_size=4, max_size=4),
+        ids.map(NodeId),
+        st.sampled_from([b"", b"abcdef", bytes(18)]),
+        nodes=st.none() | st.sampled_from([0, 26, 208, 416]).flatmap(lambda n: st.binary(min_size=n, max_size=n)),
+        token=st.sampled_from([b"", b"abcd", b"abcdefgh", bytes(20), bytes(7)]),
+        values=st.lists(st.binary(min_size=6, max_size=6), max_size=5),
+    )
+)
+def test_both_ways_of_decoding_agree_on_responses(datagram: bytes) -> None:
+    assert decode(datagram) == decode_any(datagram)
+
+
 @given(st.data())
-def test_both_ways_of_decoding_agree_on_damaged_queries(data: st.DataObject) -> None:
-    datagram = bytearray(encode_query(b"aa", ASKER, data.draw(queries)))
+def test_both_ways_of_decoding_agree_on_damage(data: st.DataObject) -> None:
+    whole = encode_response(b"aaaa", ASKER, b"abcdef", nodes=bytes(208), token=b"abcdefgh", values=[b"fedcba"] * 2)
+    datagram = bytearray(data.draw(st.just(whole) | queries.map(lambda query: encode_query(b"aa", ASKER, query))))
     for _ in range(data.draw(st.integers(0, 3))):
         at = data.draw(st.integers(0, len(datagram) - 1))
         match data.draw(st.sampled_from(["change", "delete", "insert"])):

@@ -109,16 +109,15 @@ class Bucket:
 
     def _weakest_by_part(self, newcomer: RoutingEntry, entries: list[RoutingEntry]) -> RoutingEntry:
         """Who of `entries` and `newcomer` matters least in a large bucket."""
-        sizes = Counter(map(self._part, self))
-        part = self._part(newcomer)
-        crowded = max(entries, key=lambda each: (sizes[self._part(each)], each.round_trip))
-        if sizes[self._part(crowded)] > sizes[part] + 1:
-            return crowded
-        slowest = max((each for each in entries if self._part(each) == part), key=_ROUND_TRIP, default=newcomer)
+        shift, mask = self._part_shift, (1 << self._part_bits) - 1  # by hand: a busy node does this for every answer
+        sizes = Counter([each.contact.node_id >> shift & mask for each in self.entries.values()])
+        parts = [(each.contact.node_id >> shift & mask, each) for each in entries]
+        own = newcomer.contact.node_id >> shift & mask
+        most = max(sizes[part] for part, _ in parts)
+        if most > sizes[own] + 1:
+            return max((each for part, each in parts if sizes[part] == most), key=_ROUND_TRIP)
+        slowest = max((each for part, each in parts if part == own), key=_ROUND_TRIP, default=newcomer)
         return slowest if newcomer.round_trip < MUCH_FASTER * slowest.round_trip else newcomer
-
-    def _part(self, entry: RoutingEntry) -> int:
-        return entry.contact.node_id >> self._part_shift & (1 << self._part_bits) - 1
 
     def _keep_as_replacement(self, loser: RoutingEntry) -> RoutingEntry | None:
         """Returns the entry for which there is no place here either."""

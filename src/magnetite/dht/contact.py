@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from socket import AF_INET, AF_INET6, inet_ntop  # a conversion only: no socket is opened here
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from magnetite.endpoint import COMPACT4, COMPACT6, Endpoint
+from magnetite.endpoint import COMPACT4, COMPACT6, Endpoint, decode_endpoint
 from magnetite.errors import RemoteProtocolError
 from magnetite.ids import ID_LENGTH, NodeId
 
@@ -51,15 +51,9 @@ def decode_contacts(data: bytes, family: Family) -> tuple[Contact, ...]:
     step = family.contact_length
     if len(data) % step:
         raise RemoteProtocolError(f"compact node info of {len(data)} bytes")
-    address_family = AF_INET if family is Family.IPV4 else AF_INET6
-    number = NodeId.from_bytes
-    return tuple(
-        Contact(
-            number(data[at : at + ID_LENGTH], "big"),
-            Endpoint(
-                inet_ntop(address_family, data[at + ID_LENGTH : at + step - 2]),
-                data[at + step - 2] << 8 | data[at + step - 1],
-            ),
-        )
-        for at in range(0, len(data), step)
-    )
+    return tuple([_decode_contact(data[at : at + step]) for at in range(0, len(data), step)])
+
+
+@lru_cache(maxsize=8192)  # in a lookup the same nodes are named again and again
+def _decode_contact(data: bytes) -> Contact:
+    return Contact(NodeId.from_bytes(data[:ID_LENGTH], "big"), decode_endpoint(data[ID_LENGTH:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf, log2
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from magnetite.dht.candidates import Candidate, Candidates, State
@@ -106,7 +107,8 @@ class Lookup:
         relevant = self._candidates.relevant()
         new = [candidate for candidate in relevant if candidate.state is State.NEW]
         if new:
-            return min(new, key=_order).contact
+            first = min(new, key=_RANK)
+            return (min(new, key=_order) if first.is_doubtful else first).contact
         again = next((each for each in relevant if self._may_retry(each)), None) or self._next_probe()
         return None if again is None else again.contact
 
@@ -123,6 +125,8 @@ class Lookup:
 
     def is_finished(self, now: float) -> bool:
         """Whether the K closest living nodes have answered, or nobody is left to ask."""
+        if self.answered < K and self._slots_taken(now):
+            return False
         may_ask = self.asked < MAX_QUERIES
         for candidate in self._candidates.relevant():
             if may_ask and (candidate.state is State.NEW or self._may_retry(candidate)):
@@ -306,6 +310,9 @@ class Lookup:
             return False
         self._addresses.add(endpoint.ip)
         return True
+
+
+_RANK = attrgetter("rank")
 
 
 def _order(candidate: Candidate) -> tuple[bool, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from math import inf
@@ -63,6 +63,7 @@ DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
 )
 MAX_QUERY_RATE: Final = 0.8 * MAX_PENDING / GIVE_UP  # queries/s; dead nodes leave so many waiting for an answer
 SAVE_INTERVAL: Final = 2 * 60.0  # seconds
+SEARCHES_AT_ONCE: Final = 64  # that have no peer yet; more only share the processor, and all are late
 MAX_STORED: Final = 100  # peers of our own store that a search begins with
 
 
@@ -133,6 +134,7 @@ class DhtNode:
     def __init__(self, commons: Commons, presences: Sequence[Presence]) -> None:
         self._commons = commons
         self._presences = presences
+        self._entrance = trio.Semaphore(SEARCHES_AT_ONCE)
         for one in presences:
             for other in presences:
                 one.tables.setdefault(other.family, other.table)
@@ -228,10 +230,17 @@ class DhtNode:
     async def get_peers(self, info_hash: InfoHash) -> AsyncIterator[PeerSearch]:
         """A search for the peers of a torrent: `async for endpoint in search` gives each once, as it is found.
 
-        Waits until the node is usable. Leaving the block ends the search.
+        Waits until the node is usable, and until few enough others still look for a first peer: of many that begin
+        together the first are done before the last begin. Leaving the block ends the search.
         """
-        async with self._searching(GetPeers(info_hash)) as search:
-            yield search
+        await self.wait_usable()
+        await self._entrance.acquire()
+        leave = _once(self._entrance.release)
+        try:
+            async with self._searching(GetPeers(info_hash), on_settled=leave) as search:
+                yield search
+        finally:
+            leave()
 
     async def announce(self, info_hash: InfoHash, port: int, implied_port: bool = False, is_seed: bool = False) -> int:
         """Tell the K nodes closest to `info_hash` that we have a peer of it at `port`; how many took note.
@@ -288,6 +297,7 @@ class DhtNode:
         while True:
             newest = NewestItem(item.target, item.salt if isinstance(item, MutableItem) else b"", item)
             async with self._searching(GetItem(item.target, newest.seq), newest.take_in) as search:
+                search.be_thorough()
                 await search.finished()
                 item = newest.item or item
                 now = trio.current_time()
@@ -320,6 +330,7 @@ class DhtNode:
         """
         census = Census()
         async with self._searching(GetPeers(info_hash, scrape=True), census.take_in) as search:
+            search.be_thorough()
             await search.finished()
         return census
 
@@ -390,7 +401,9 @@ class DhtNode:
         raise LocalProtocolError(f"{endpoint}: this node has no socket of that family")
 
     @asynccontextmanager
-    async def _searching(self, query: SearchQuery, collect: Collect | None = None) -> AsyncIterator[PeerSearch]:
+    async def _searching(
+        self, query: SearchQuery, collect: Collect | None = None, on_settled: Callable[[], None] | None = None
+    ) -> AsyncIterator[PeerSearch]:
         """A search in each family's DHT that we take part in, from the first socket that is usable (BEP 45)."""
         await self.wait_usable()
         chosen: dict[object, Presence] = {}
@@ -402,6 +415,8 @@ class DhtNode:
             for presence, search in zip(chosen.values(), searches, strict=True):
                 if isinstance(query, GetPeers):  # we may be among the closest ourselves
                     search.found += search.lookup.add_peers(self._stored(query.info_hash, presence))
+                if on_settled is not None:
+                    search.on_settled = on_settled
                 search.start(trio.current_time())
             yield PeerSearch(searches, self.ask, self._commons.emit)
 
@@ -415,3 +430,12 @@ class DhtNode:
 
 def _put(item: Item, _: Contact, token: bytes) -> PutItem:
     return PutItem(item, token)
+
+
+def _once(act: Callable[[], None]) -> Callable[[], None]:
+    """`act`, but a second call does nothing."""
+    calls = iter([act])
+    return lambda: next(calls, _nothing)()
+
+
+def _nothing() -> None: ...

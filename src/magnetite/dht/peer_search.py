@@ -85,6 +85,7 @@ class PeerSearch:
 
     async def store(self, query: Callable[[Contact, bytes], Query | None]) -> Stored:
         """Send each of the K closest nodes the query for it and its token, if any, once the search is finished."""
+        self.be_thorough()
         await self.finished()
         accepted = silent = 0
         refusals = Counter[int]()

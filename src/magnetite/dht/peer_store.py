@@ -34,7 +34,7 @@ class PeerStore:
         self._rng = rng
         self._start = now
         self._swept = now
-        self._lists: dict[Family, dict[InfoHash, PeerList]] = {family: {} for family in Family}
+        self._lists: dict[Family, dict[int, PeerList]] = {family: {} for family in Family}
         self._samples = Samples((), 0, SAMPLE_INTERVAL)
         self._drawn_at = -inf
         self._drawn_from = 0  # info-hashes
@@ -47,11 +47,11 @@ class PeerStore:
     def peers(self) -> int:
         return sum(len(peers) for lists in self._lists.values() for peers in lists.values())
 
-    def knows(self, info_hash: InfoHash, family: Family) -> bool:
+    def knows(self, info_hash: int, family: Family) -> bool:
         """Whether there is anything about `info_hash`."""
         return info_hash in self._lists[family]
 
-    def invites(self, info_hash: InfoHash, source: Endpoint, family: Family, now: float) -> bool:
+    def invites(self, info_hash: int, source: Endpoint, family: Family, now: float) -> bool:
         """Whether `source` shall be given a token to announce `info_hash` with; drawn by lot where room is scarce."""
         lists = self._lists[family]
         peers = lists.get(info_hash)
@@ -102,7 +102,7 @@ class PeerStore:
             self._drawn_at, self._drawn_from = now, self.info_hashes
             known = list(dict.fromkeys(key for lists in self._lists.values() for key in lists))
             chosen = self._rng.sample(known, min(MAX_SAMPLES, len(known)))
-            self._samples = Samples(tuple(chosen), len(known), SAMPLE_INTERVAL)
+            self._samples = Samples(tuple(map(InfoHash, chosen)), len(known), SAMPLE_INTERVAL)
         return self._samples
 
     def _current(self, info_hash: InfoHash, family: Family, now: float) -> PeerList | None:

@@ -46,6 +46,7 @@ class Search:
         self.is_finished = False
         self.next_wake = inf
         self.on_change: Callable[[], None] = _nobody_waits
+        self.on_settled: Callable[[], None] = _nobody_waits  # called when it has a peer, or is finished
         self._query = query
         self._exchange = exchange
         self._budget = budget
@@ -84,6 +85,7 @@ class Search:
         if self.is_finished:
             return
         self.is_finished = True
+        self.on_settled()
         lookup, counters = self.lookup, self._exchange.counters
         counters.lookups += 1
         counters.lookup_queries += lookup.asked
@@ -113,6 +115,8 @@ class Search:
             return
         if isinstance(outcome, Response):
             self.found += self.lookup.on_reply(contact, outcome, now)
+            if self.found:
+                self.on_settled()
             if self._collect is not None:
                 self._collect(outcome)
             lookup = self.lookup

@@ -7,8 +7,6 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
-from magnetite.ids import InfoHash, NodeId
-
 ROTATION: Final = 300.0  # seconds a secret is used; then it is accepted for as long again (BEP 5, Overview)
 TOKEN_LENGTH: Final = 8  # bytes
 _SECRET_LENGTH: Final = 16
@@ -22,11 +20,11 @@ class Tokens:
         self._secret, self._previous = rng.randbytes(_SECRET_LENGTH), rng.randbytes(_SECRET_LENGTH)
         self._rotate_at = now + ROTATION
 
-    def issue(self, ip: str, target: InfoHash | NodeId, now: float) -> bytes:
+    def issue(self, ip: str, target: int, now: float) -> bytes:
         self._rotate(now)
         return _token(self._secret, ip, target)
 
-    def is_valid(self, token: bytes, ip: str, target: InfoHash | NodeId, now: float) -> bool:
+    def is_valid(self, token: bytes, ip: str, target: int, now: float) -> bool:
         """Whether we issued `token` to `ip` for `target`, 5 to 10 minutes ago at most."""
         self._rotate(now)
         return any(compare_digest(token, _token(secret, ip, target)) for secret in (self._secret, self._previous))
@@ -40,6 +38,6 @@ class Tokens:
         self._rotate_at = now + ROTATION
 
 
-def _token(secret: bytes, ip: str, target: InfoHash | NodeId) -> bytes:
+def _token(secret: bytes, ip: str, target: int) -> bytes:
     # The secret in front is as good a key, since BLAKE2 cannot be extended, and takes two thirds of the time of `key`.
     return blake2b(secret + target.to_bytes(20, "big") + ip.encode(), digest_size=TOKEN_LENGTH).digest()
