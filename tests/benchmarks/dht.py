@@ -51,7 +51,7 @@ def first_peer(quick: bool) -> list[Figure]:
     ours, plain = kinds["magnetite"], kinds["plain"]
     firsts = [(median(each.first), quantiles(each.first, n=100)[98]) for each in (ours, plain)]
     asked = [mean(run.asked for run in each.runs) for each in (ours, plain)]
-    thorough = kinds["thorough"].runs  # what announces and `find_node` are
+    thorough = kinds["thorough"].runs  # what whoever stores, and `find_node`, asks
     recall = mean(run.recall for run in thorough)
     (middle, late), (plain_middle, plain_late) = firsts
     return [
