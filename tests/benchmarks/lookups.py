@@ -32,6 +32,7 @@ from magnetite.dht.round_trips import RoundTrips
 from magnetite.dht.routing_table import RoutingTable
 from magnetite.dht.search import Search
 from magnetite.dht.send_budget import SendBudget
+from magnetite.dht.shortcut import Shortcut
 from magnetite.dht.statistics import Counters
 from magnetite.dht.tokens import Tokens
 from magnetite.endpoint import Endpoint, Scope
@@ -128,7 +129,16 @@ class Client:
         store, tokens = PeerStore(self.rng, 0), Tokens(self.rng, 0)
         responder = Responder(self.table.own_id, {Family.IPV4: self.table}, store, ItemStore(), tokens, ignore)
         reachability = Reachability(self.socket.local, 0, forced=True)
-        return Exchange(self.table, responder, AnswerLimiter(), reachability, Counters(), self.rng, self.socket.send)
+        return Exchange(
+            self.table,
+            responder,
+            Shortcut(self.table, Family.IPV4, store, tokens),
+            AnswerLimiter(),
+            reachability,
+            Counters(),
+            self.rng,
+            self.socket.send,
+        )
 
     async def _receive(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from tests.benchmarks import dht
 from tests.benchmarks.figures import Figure, table
 
 
-@pytest.mark.parametrize("name", ["A1", "A2", "A5", "A7"])
+@pytest.mark.parametrize("name", ["A1", "A2", "A5", "A7", "B", "D"])
 def test_a_quick_run_gives_figures(name: str) -> None:
     figures = dht.MEASURES[name](True)
     assert figures
