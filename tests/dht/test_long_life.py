@@ -12,8 +12,9 @@ import trio
 
 from magnetite.dht.blocklist import parse_blocklist
 from magnetite.dht.contact import Family, K
+from magnetite.dht.external_address import VOTERS
 from magnetite.dht.node import SAVE_INTERVAL, DhtNode, open_node
-from magnetite.dht.presence import SILENCE
+from magnetite.dht.presence import POLL, SILENCE
 from magnetite.dht.security import is_valid_id
 from magnetite.dht.state_file import load_state
 from magnetite.dht.statistics import Ignored
@@ -22,7 +23,7 @@ from magnetite.errors import LocalProtocolError, QueryTimeout
 from magnetite.events import AddressChanged, ContactEvicted, Event, NetworkLost, NetworkReturned
 from magnetite.ids import InfoHash, NodeId
 from magnetite.simnet import Fabric, VirtualClock
-from tests.dht.world import PORT, World, open_world
+from tests.dht.world import PORT, World, open_world, queries_sent
 
 HASH = InfoHash(0xABCDEF << 136)
 ANYWHERE, ANYWHERE6 = "0.0.0.0", "::"
@@ -135,6 +136,20 @@ async def test_liars_from_one_subnet_do_not_change_our_id(fabric: Fabric) -> Non
             presence.exchange.external.vote(Endpoint(f"6.6.6.{number}", 1), Endpoint("66.66.66.66", 1))
         await trio.sleep(30)
         assert node.node_id == before
+
+
+async def test_voters_who_never_agree_do_not_make_us_ask_for_ever(fabric: Fabric) -> None:
+    async with open_world(fabric, 40) as world:
+        await trio.sleep(1200)
+        node, other = world.nodes[3], world.nodes[4]
+        before = [queries_sent(each) for each in (node, other)]
+        for second in range(3600):
+            for number in range(24):
+                told = Endpoint(f"9.9.{(second + number) % 2}.9", PORT)
+                node._presences[0].exchange.external.vote(Endpoint(f"1.{number}.1.1", PORT), told)
+            await trio.sleep(1)
+        extra = queries_sent(node) - before[0] - (queries_sent(other) - before[1])
+        assert extra < 1.5 * VOTERS * 3600 / POLL
 
 
 # -- what is saved -----------------------------------------------------------------------------------------------------

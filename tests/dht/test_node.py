@@ -15,7 +15,7 @@ from magnetite.dht.decoding import decode
 from magnetite.dht.encoding import encode_query, encode_response
 from magnetite.dht.joining import FIRST_RETRY
 from magnetite.dht.messages import ErrorMessage, FindNode, Ping
-from magnetite.dht.node import MAX_QUERY_RATE, DhtNode, open_node
+from magnetite.dht.node import MAX_QUERY_RATE, open_node
 from magnetite.dht.snapshot import encode_snapshot
 from magnetite.dht.statistics import Ignored
 from magnetite.dht.transactions import GIVE_UP
@@ -34,14 +34,10 @@ from magnetite.events import (
 from magnetite.ids import InfoHash, NodeId
 from magnetite.simnet import Fabric, VirtualClock
 from magnetite.simnet.faults import Delay, Packet, Verdict, loss
-from tests.dht.world import PORT, open_world, random_id
+from tests.dht.world import PORT, open_world, queries_sent, random_id
 
 HASH = InfoHash(0xABCDEF << 136)
 ROUND_TRIP = 0.04  # of the fixture's network
-
-
-def queries_sent(node: DhtNode) -> int:
-    return node.statistics().counters.queries_sent.total()
 
 
 async def test_a_lookup_finds_the_k_closest_of_all_nodes(fabric: Fabric, rng: Random) -> None:

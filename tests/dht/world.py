@@ -86,3 +86,7 @@ async def open_world(fabric: Fabric, count: int, *, settle: float = 60.0) -> Asy
 
 def random_id(rng: Random) -> NodeId:
     return NodeId(rng.getrandbits(160))
+
+
+def queries_sent(node: DhtNode) -> int:
+    return node.statistics().counters.queries_sent.total()

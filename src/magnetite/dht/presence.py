@@ -13,8 +13,9 @@ from typing import Final
 import trio
 
 from magnetite.dht.commons import Commons
-from magnetite.dht.contact import family_of
+from magnetite.dht.contact import Contact, family_of
 from magnetite.dht.exchange import Exchange
+from magnetite.dht.external_address import VOTERS
 from magnetite.dht.joining import Joining
 from magnetite.dht.lookup import begin_lookup
 from magnetite.dht.messages import FindNode, GetPeers, Ping
@@ -35,8 +36,9 @@ TICK: Final = 1.0  # seconds between two rounds of upkeep while there is somethi
 IDLE_TICK: Final = 8.0
 UPKEEP_QUERIES: Final = 4  # in one round; a new node's table fills within two minutes
 SILENCE: Final = 15.0  # seconds without any datagram, though we asked: the network is gone, not the contacts
-ASLEEP: Final = 60.0  # seconds a round of upkeep is late: the process was stopped, or the machine slept
+ASLEEP: Final = 60.0  # seconds a round of upkeep is late: the process was stopped
 OWN_PING: Final = 300.0  # seconds between two pings of our own external address
+POLL: Final = 300.0  # seconds between two polls; behind some routers everybody sees us elsewhere, and that for ever
 
 
 class Presence:
@@ -73,6 +75,7 @@ class Presence:
         self._is_cut_off = False
         self._seen_at = ""  # the external IP address our id was last chosen for
         self._pinged_ourselves_at = now - OWN_PING
+        self._polled_at = now - POLL
         commons.emit(NodeStarted(now, self.local, self.table.own_id, len(contactable)))
 
     def may_contact(self, endpoint: Endpoint) -> bool:
@@ -148,9 +151,7 @@ class Presence:
             contact = next_to_ask(self.table, now)
             if contact is None:
                 return
-            self._commons.budget.reserve(contact.endpoint, now)
-            query = FindNode(refresh_target(self.table, contact, self._commons.rng))
-            self.exchange.ask(contact.endpoint, query, self.joining.take_in, now)
+            self._ask(contact, refresh_target(self.table, contact, self._commons.rng), now)
 
     def _watch_network(self, now: float) -> None:
         """Where nothing at all comes in, nobody is blamed; a few are asked ever again, so that its return shows."""
@@ -158,7 +159,7 @@ class Presence:
         if is_silent:
             if not self._is_cut_off:
                 self._commons.emit(NetworkLost(now, self.local))
-            self._ask_anybody(now)
+            self._ask_anybody(UPKEEP_QUERIES, now)
         elif self._is_cut_off:
             self._commons.emit(NetworkReturned(now, self.local))
             self.exchange.external.forget()
@@ -167,8 +168,9 @@ class Presence:
 
     def _watch_address(self, now: float) -> None:
         """Take the id that belongs to the address others see (BEP 42), and try whether it is open to strangers."""
-        if self.exchange.external.is_disputed:
-            self._ask_anybody(now)
+        if self.exchange.external.is_disputed and now >= self._polled_at + POLL:
+            self._polled_at = now
+            self._ask_anybody(VOTERS, now)
         external = self.external
         if external is None:
             return
@@ -187,11 +189,15 @@ class Presence:
             self._responder.node_id = node_id
             self.joining.rejoin()
 
-    def _ask_anybody(self, now: float) -> None:
-        """Ask a few contacts, to see whether answers come and what they say of us."""
+    def _ask_anybody(self, count: int, now: float) -> None:
+        """Ask some contacts, to see whether answers come and what they say of us."""
         entries = list(self.table)
-        for entry in self._commons.rng.sample(entries, min(UPKEEP_QUERIES, len(entries))):
-            self.exchange.ask(entry.contact.endpoint, FindNode(self.table.own_id), self.joining.take_in, now)
+        for entry in self._commons.rng.sample(entries, min(count, len(entries))):
+            self._ask(entry.contact, self.table.own_id, now)
+
+    def _ask(self, contact: Contact, target: NodeId, now: float) -> None:
+        self._commons.budget.reserve(contact.endpoint, now)
+        self.exchange.ask(contact.endpoint, FindNode(target), self.joining.take_in, now)
 
 
 def ignore(outcome: Outcome, now: float) -> None:
