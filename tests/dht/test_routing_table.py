@@ -195,18 +195,18 @@ def test_upkeep_asks_the_unverified_first_and_then_those_asked_least_recently(ta
     table.on_response(nth(1, FAR), 0.1, now=0)
     table.on_response(nth(2, FAR + 1), 0.1, now=10)
     table.on_named(nth(3, FAR + 2), now=10)
-    assert next_to_ask(table, now=11) == nth(3, FAR + 2)
+    assert next_to_ask(table, now=11, most=1) == [nth(3, FAR + 2)]
     table.on_asked(nth(3, FAR + 2).endpoint, now=11)
-    assert next_to_ask(table, now=12) is None
+    assert next_to_ask(table, now=12, most=4) == []
     table.on_response(nth(3, FAR + 2), 0.1, now=12)
-    assert next_to_ask(table, now=11 + ASK_AGAIN * QUESTIONABLE_AFTER) == nth(1, FAR)
+    assert next_to_ask(table, now=11 + ASK_AGAIN * QUESTIONABLE_AFTER, most=1) == [nth(1, FAR)]
 
 
 def test_upkeep_tries_a_silent_contact_again_soon(table: RoutingTable) -> None:
     table.on_response(contact(FAR), 0.1, now=0)
     table.on_failure(contact(FAR).endpoint, now=1)
-    assert next_to_ask(table, now=RETRY - 1) is None
-    assert next_to_ask(table, now=RETRY + 1) == contact(FAR)
+    assert next_to_ask(table, now=RETRY - 1, most=4) == []
+    assert next_to_ask(table, now=RETRY + 1, most=1) == [contact(FAR)]
 
 
 def test_upkeep_asks_for_ids_of_the_contacts_bucket_or_of_our_neighbourhood(table: RoutingTable) -> None:
@@ -310,8 +310,8 @@ def test_our_own_id_is_no_contact_after_a_change_either(table: RoutingTable) -> 
 def test_upkeep_leaves_alone_who_gave_a_sign_of_life_lately(table: RoutingTable) -> None:
     table.on_response(contact(FAR), 0.1, now=0)
     table.on_query(contact(FAR), now=NEW_FOR)
-    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER - 1) is None
-    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER) == contact(FAR)
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER - 1, most=4) == []
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER, most=1) == [contact(FAR)]
 
 
 class TableAgainstModel(RuleBasedStateMachine):

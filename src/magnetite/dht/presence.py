@@ -147,10 +147,7 @@ class Presence:
 
     def _refresh(self, now: float) -> None:
         """Ask the contacts that are due; upkeep takes its turns at once, and the searches' turns come later for it."""
-        for _ in range(UPKEEP_QUERIES):
-            contact = next_to_ask(self.table, now)
-            if contact is None:
-                return
+        for contact in next_to_ask(self.table, now, UPKEEP_QUERIES):
             self._ask(contact, refresh_target(self.table, contact, self._commons.rng), now)
 
     def _watch_network(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Which contact to ask next so that the routing table stays true, and for what. Pure.
+"""Which contacts to ask next so that the routing table stays true, and for what. Pure.
 
 One question does three things: it shows that the contact lives, it refreshes a part of the table by the contacts the
 answer names, and it makes us known to the contact.
@@ -7,10 +7,13 @@ answer names, and it makes us known to the contact.
 from __future__ import annotations
 
 import random
+from heapq import nsmallest
 from math import inf
+from operator import itemgetter
 from typing import Final
 
 from magnetite.dht.contact import Contact
+from magnetite.dht.routing_entry import RoutingEntry
 from magnetite.dht.routing_table import LARGE_BUCKETS, RoutingTable
 from magnetite.ids import NodeId
 
@@ -22,16 +25,17 @@ RETRY: Final = 15.0  # seconds after a failure; and the time an unverified conta
 _BITS: Final = 160
 
 
-def next_to_ask(table: RoutingTable, now: float) -> Contact | None:
-    """The contact most overdue for a question; None if none is due.
+def next_to_ask(table: RoutingTable, now: float, most: int) -> list[Contact]:
+    """The contacts most overdue for a question, up to `most`; who is asked them is not due again for a while.
 
     Unverified contacts are due at once: they are of no use to anybody until they have answered.
     """
     if now < table.quiet_until:
-        return None
+        return []
     neighbourhood = table.neighbourhood
     grows = now - table.filled_at < NEW_FOR and any(table.has_room_in(number) for number in range(len(LARGE_BUCKETS)))
-    first, contact = inf, None
+    overdue: list[tuple[float, RoutingEntry]] = []
+    quiet_until = inf
     for entry in table:
         if entry.failures or not entry.is_verified:
             due = entry.last_asked + RETRY
@@ -43,12 +47,13 @@ def next_to_ask(table: RoutingTable, now: float) -> Contact | None:
             if table.bucket_number(entry.contact.node_id) >= neighbourhood:
                 patience *= NEAR_BIAS
             due = max(entry.last_asked, entry.last_heard) + patience
-        if due < first:
-            first, contact = due, entry.contact
-    if first <= now:
-        return contact
-    table.quiet_until = first
-    return None
+        if due <= now:
+            overdue.append((due, entry))
+        elif due < quiet_until:
+            quiet_until = due
+    if len(overdue) <= most:
+        table.quiet_until = min(quiet_until, now + RETRY) if overdue else quiet_until
+    return [entry.contact for _, entry in nsmallest(most, overdue, key=itemgetter(0))]
 
 
 def refresh_target(table: RoutingTable, contact: Contact, rng: random.Random) -> NodeId:
