@@ -17,7 +17,7 @@ from magnetite.background import background
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
-from magnetite.dht.schedule import ANNOUNCE_INTERVAL, search_delays
+from magnetite.dht.schedule import ANNOUNCE_INTERVAL, CONTENT_FOR, search_delays
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.download import Download
 from magnetite.endpoint import Endpoint
@@ -331,6 +331,8 @@ class Client:
             async with self.node.get_peers(swarm.info_hash) as search:
                 if announce:
                     search.be_thorough()
+                else:
+                    search.be_content(CONTENT_FOR)
                 async for endpoint in search:
                     swarm.members.add(endpoint, Source.DHT)
                 if announce:

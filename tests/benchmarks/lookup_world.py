@@ -134,9 +134,7 @@ class Node:
         self.contact = contact
         self.table = RoutingTable(contact.node_id, Scope.GLOBAL, ignore)
         self.store = store(rng, 0.0)
-        self._responder = Responder(
-            contact.node_id, {Family.IPV4: self.table}, self.store, ItemStore(), Tokens(rng, 0.0), ignore
-        )
+        self._responder = Responder({Family.IPV4: self.table}, self.store, ItemStore(), Tokens(rng, 0.0), ignore)
 
     async def run(self, host: Host, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         socket = await host.open_udp(Endpoint(host.ip, PORT))

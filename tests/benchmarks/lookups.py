@@ -127,7 +127,7 @@ class Client:
 
     def _exchange(self) -> Exchange:
         store, tokens = PeerStore(self.rng, 0), Tokens(self.rng, 0)
-        responder = Responder(self.table.own_id, {Family.IPV4: self.table}, store, ItemStore(), tokens, ignore)
+        responder = Responder({Family.IPV4: self.table}, store, ItemStore(), tokens, ignore)
         reachability = Reachability(self.socket.local, 0, forced=True)
         return Exchange(
             self.table,

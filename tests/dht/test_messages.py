@@ -30,7 +30,6 @@ from magnetite.dht.messages import (
     RefusedQuery,
     Response,
     SampleInfohashes,
-    method_of,
 )
 from magnetite.dht.samples import Samples
 from magnetite.endpoint import Endpoint, decode_endpoint
@@ -320,7 +319,7 @@ SIGNED = {"k": bytes(32), "sig": bytes(64), "seq": 4, "token": b"token", "v": b"
 def test_a_query_knows_its_name_on_the_wire(query: Query) -> None:
     decoded = bencoding.decode(encode_query(b"aa", ASKER, query))
     assert isinstance(decoded, dict)
-    assert decoded[b"q"] == method_of(query).encode()
+    assert decoded[b"q"] == query.method.encode()
 
 
 def test_the_flags_of_bep_33_count_only_if_they_are_1() -> None:

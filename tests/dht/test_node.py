@@ -100,6 +100,23 @@ async def test_peers_are_found_in_spite_of_loss_dead_contacts_and_slow_ones(cloc
         assert durations[-1] < GIVE_UP
 
 
+async def test_a_content_search_rests_after_its_first_peer_and_then_goes_on_to_its_end(fabric: Fabric) -> None:
+    async with open_world(fabric, 50) as world:
+        announcer, finder = world.nodes[10], world.nodes[40]
+        await announcer.announce(HASH, 7000)
+        async with finder.get_peers(HASH) as search:
+            search.be_content(10.0)
+            assert await anext(search) == Endpoint(announcer.local.ip, 7000)
+            found_at = trio.current_time()
+            await trio.sleep(1)
+            asked = finder.statistics().counters.queries_sent["get_peers"]
+            await trio.sleep(8)
+            assert finder.statistics().counters.queries_sent["get_peers"] == asked
+            await search.finished()
+            assert trio.current_time() - found_at >= 10
+            assert search.closest[:K] == world.closest(HASH, among=[each for each in world.nodes if each is not finder])
+
+
 async def test_a_cold_search_begins_within_one_round_trip_to_the_first_router_that_answers(
     clock: VirtualClock, rng: Random
 ) -> None:

@@ -59,7 +59,7 @@ class World:
         self.store = PeerStore(Random(1), now=0)
         self.items = ItemStore()
         tokens = Tokens(Random(1), now=0)
-        self.responder = Responder(OWN, self.tables, self.store, self.items, tokens, self.events.append)
+        self.responder = Responder(self.tables, self.store, self.items, tokens, self.events.append)
         for number in range(20):
             self._know(Family.IPV4, number, f"1.2.{number}.3")
             self._know(Family.IPV6, number, f"2001:4860:{number + 1:x}::1")
@@ -343,5 +343,5 @@ def test_no_refusal_is_larger_than_its_limits(method: bytes, arguments: dict[byt
 
 
 def test_a_new_id_is_used_from_the_next_answer_on(world: World) -> None:
-    world.responder.node_id = NodeId(77)
+    world.tables[Family.IPV4].rehome(NodeId(77), now=1)
     assert world.answer(Ping()).sender == 77

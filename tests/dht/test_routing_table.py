@@ -175,8 +175,8 @@ def test_a_lookup_starts_from_verified_contacts_and_fills_up_with_others(table: 
     near, far = nth(1, 1), nth(2, FAR)
     table.on_named(near, now=0)
     table.on_response(far, 0.1, now=0)
-    assert table.start_of_lookup(0, 1) == [far]
-    assert table.start_of_lookup(0, 2) == [far, near]
+    assert [entry.contact for entry in table.nearest(0, 1)] == [far]
+    assert [entry.contact for entry in table.nearest(0, 2)] == [far, near]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100, 368])
@@ -268,7 +268,7 @@ def test_an_endpoint_of_many_ids_is_kept_under_none(table: RoutingTable) -> None
     for number in range(5):
         table.on_response(contact(FAR + number), 0.1, now=number)
     assert len(table) == 0
-    assert table.start_of_lookup(FAR, 8) == []
+    assert table.nearest(FAR, 8) == []
 
 
 def test_a_contact_that_failed_to_answer_is_not_handed_out_until_it_does(table: RoutingTable) -> None:

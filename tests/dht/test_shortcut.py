@@ -48,7 +48,7 @@ class World:
             self.table.on_response(Contact(NodeId(rng.getrandbits(160)), Endpoint(ip, 6881)), 0.1, now=0)
         self.store, tokens = PeerStore(rng, now=0), Tokens(rng, now=0)
         self.store.add(KNOWN, SOURCES[family], now=0)
-        self.responder = Responder(self.table.own_id, {family: self.table}, self.store, ItemStore(), tokens, ignore)
+        self.responder = Responder({family: self.table}, self.store, ItemStore(), tokens, ignore)
         self.shortcut = Shortcut(self.table, family, self.store, tokens)
 
     def both(self, data: bytes) -> tuple[bytes | None, bytes]:
@@ -97,6 +97,5 @@ def test_our_own_query_and_torrents_we_know_peers_of_take_the_long_way() -> None
 def test_a_new_id_of_ours_is_told_from_then_on() -> None:
     world = World(Family.IPV4)
     world.table.rehome(NodeId(9 << 150), now=1)
-    world.responder.node_id = world.table.own_id
     short, long = world.both(encode_query(b"aa", NodeId(3), FindNode(NodeId(9))))
     assert short == long

@@ -111,19 +111,6 @@ def encode_response(
     `our_view` is the asker's compact endpoint, as BEP 42 wants it told; `nodes` and `nodes6` are compact node info,
     `values` compact endpoints. `seq` goes with a mutable `item`, or stands for one that is not sent.
     """
-    if nodes is not None and nodes6 is None and seq is None and not (values or scrape or item or samples):
-        # what nearly all answers look like takes a third of the time
-        return b"d2:ip%d:%b1:rd2:id20:%b5:nodes%d:%b%be1:t%d:%b%b" % (
-            len(our_view),
-            our_view,
-            sender.to_bytes(20, "big"),
-            len(nodes),
-            nodes,
-            b"5:token%d:%b" % (len(token), token) if token else b"",
-            len(transaction),
-            transaction,
-            RESPONSE_END,
-        )
     parts = [b"d2:ip%d:%b1:rd" % (len(our_view), our_view)]
     if scrape is not None:
         parts.append(b"4:BFpe256:%b4:BFsd256:%b" % (bytes(scrape.peers), bytes(scrape.seeds)))

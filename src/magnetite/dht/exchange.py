@@ -18,7 +18,7 @@ from magnetite.dht.decoding import decode
 from magnetite.dht.encoding import ERROR_START, encode_query
 from magnetite.dht.external_address import ExternalAddress
 from magnetite.dht.limiter import AnswerLimiter
-from magnetite.dht.messages import ErrorMessage, IncomingQuery, Query, RefusedQuery, Response, method_of
+from magnetite.dht.messages import ErrorMessage, IncomingQuery, Query, RefusedQuery, Response
 from magnetite.dht.reachability import Reachability
 from magnetite.dht.responder import Responder
 from magnetite.dht.round_trips import RoundTrips
@@ -79,7 +79,7 @@ class Exchange:
         self._reachability.on_sent(to, now)
         data = encode_query(transaction, self._table.own_id, query, self._reachability.is_read_only(now))
         self._send(data, to)
-        self.counters.queries_sent[method_of(query)] += 1
+        self.counters.queries_sent[query.method] += 1
         self.counters.bytes_sent += len(data)
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> None:
@@ -134,7 +134,7 @@ class Exchange:
     def _on_query(self, message: IncomingQuery | RefusedQuery, source: Endpoint, length: int, now: float) -> None:
         counters = self.counters
         if isinstance(message, IncomingQuery):
-            counters.queries_received[method_of(message.query)] += 1
+            counters.queries_received[message.query.method] += 1
             if message.sender == self._table.own_id:
                 self._on_own_query(message, now)
                 return

@@ -101,7 +101,7 @@ class Joining:
     async def _bootstrap(self, retry: float) -> bool:
         """Try to become usable: by the contacts we know, and, if they are silent, by the routers."""
         now = trio.current_time()
-        known = dict.fromkeys(each.endpoint for each in self._table.start_of_lookup(self._table.own_id, START))
+        known = dict.fromkeys(entry.contact.endpoint for entry in self._table.nearest(self._table.own_id, START))
         known.update(dict.fromkeys(self._saved))
         routers = self._commons.routers
         if not routers and not known:

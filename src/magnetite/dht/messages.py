@@ -113,11 +113,6 @@ class SampleInfohashes(Struct, frozen=True):
 Query: TypeAlias = Ping | FindNode | GetPeers | AnnouncePeer | GetItem | PutItem | SampleInfohashes
 
 
-def method_of(query: Query) -> str:
-    """The query's name on the wire, `q`."""
-    return query.method
-
-
 class IncomingQuery(Struct, frozen=True):
     """A query with its envelope: who asks, how to mark the answer, and whether it wants no visitors (BEP 43)."""
 

@@ -66,6 +66,11 @@ class PeerSearch:
         for search in self._searches:
             search.lookup.is_thorough = True
 
+    def be_content(self, rest: float) -> None:
+        """Once there is a peer, ask nobody else for `rest` seconds: one may do, and the reader ends the search then."""
+        for search in self._searches:
+            search.rest = rest
+
     async def finished(self) -> None:
         """Wait for the end; peers found meanwhile can be read after it."""
         while not self._is_finished:

@@ -57,9 +57,7 @@ class Presence:
         self._commons = commons
         self._socket = socket
         self._reachability = Reachability(socket.local, now, commons.read_only)
-        self._responder = Responder(
-            self.table.own_id, self.tables, commons.store, commons.items, commons.tokens, commons.emit
-        )
+        self._responder = Responder(self.tables, commons.store, commons.items, commons.tokens, commons.emit)
         self.exchange = Exchange(
             self.table,
             self._responder,
@@ -183,7 +181,6 @@ class Presence:
         if node_id != self.table.own_id:
             self._commons.emit(AddressChanged(now, self.local, external, node_id))
             self.table.rehome(node_id, now)
-            self._responder.node_id = node_id
             self.joining.rejoin()
 
     def _ask_anybody(self, count: int, now: float) -> None:

@@ -56,14 +56,12 @@ class Responder:
 
     def __init__(
         self,
-        node_id: NodeId,
         tables: Mapping[Family, RoutingTable],
         store: PeerStore,
         items: ItemStore,
         tokens: Tokens,
         emit: Emit,
     ) -> None:
-        self.node_id = node_id  # may be changed at any time (BEP 42)
         self._tables = tables
         self._store = store
         self._items = items
@@ -75,13 +73,12 @@ class Responder:
         family = family_of(source)
         if not message.read_only:
             self._tables[family].on_query(Contact(message.sender, source), now)
-        query = message.query
-        if type(query) is GetPeers:  # what nodes are asked all day; a match takes longer
-            return self._get_peers(message.transaction, query, source, family, length, now)
-        match query:
+        match message.query:
+            case GetPeers() as query:
+                return self._get_peers(message.transaction, query, source, family, length, now)
             case FindNode(target, want):  # K contacts of both families are less than eight times the shortest query
                 nodes, nodes6 = self._contacts(target, want, family, now)
-                return encode_response(message.transaction, self.node_id, source.compact(), nodes=nodes, nodes6=nodes6)
+                return self._respond(message.transaction, source)(nodes=nodes, nodes6=nodes6)
             case AnnouncePeer() as query:
                 return self._announce_peer(message.transaction, query, source, now)
             case GetItem() as query:
@@ -90,10 +87,18 @@ class Responder:
                 return self._put_item(message.transaction, query, source, now)
             case SampleInfohashes() as query:
                 return self._sample(message.transaction, query, source, family, length, now)
-        return encode_response(message.transaction, self.node_id, source.compact())
+        return self._respond(message.transaction, source)()
 
     def refuse(self, message: RefusedQuery, source: Endpoint) -> bytes:
         return encode_error(message.transaction, message.code, message.text, source.compact())
+
+    def _own_id(self, source: Endpoint) -> NodeId:
+        """Our id in the DHT of the asker's family; another one once our address changes (BEP 42)."""
+        return self._tables[family_of(source)].own_id
+
+    def _respond(self, transaction: bytes, source: Endpoint) -> Callable[..., bytes]:
+        """What writes the answer: `encode_response` with its envelope."""
+        return partial(encode_response, transaction, self._own_id(source), source.compact())
 
     # -- peers --------------------------------------------------------------------------------------------------------
 
@@ -110,20 +115,17 @@ class Responder:
         nodes, nodes6 = self._contacts(info_hash, query.want, family, now)
         room = _room(family, length)
         if query.scrape and (scrape := self._store.scrape(info_hash, family, now)) is not None:
-            encode = partial(encode_response, transaction, self.node_id, source.compact(), token=token, scrape=scrape)
+            encode = partial(self._respond(transaction, source), token=token, scrape=scrape)
             if len(encode()) <= room:
                 nodes, nodes6 = _fitting(encode, nodes, nodes6, family, room)
                 room -= len(encode(nodes=nodes, nodes6=nodes6)) + _LIST
                 return encode(nodes=nodes, nodes6=nodes6, values=self._peers(query, family, room, now))
         room -= _OVERHEAD + len(nodes or b"") + len(nodes6 or b"")
-        return encode_response(
-            transaction,
-            self.node_id,
-            source.compact(),
+        return self._respond(transaction, source)(
             nodes=nodes,
             nodes6=nodes6,
             token=token,
-            values=self._peers(query, family, room, now) if self._store.knows(info_hash, family) else (),
+            values=self._peers(query, family, room, now),
         )
 
     def _peers(self, query: GetPeers, family: Family, room: int, now: float) -> list[bytes]:
@@ -138,14 +140,14 @@ class Responder:
         if not self._store.add(query.info_hash, peer, now, is_seed=query.is_seed):
             return encode_error(transaction, ErrorCode.SERVER, _REFUSALS[ErrorCode.SERVER], source.compact())
         self._emit(PeerStored(now, query.info_hash, peer))
-        return encode_response(transaction, self.node_id, source.compact())
+        return self._respond(transaction, source)()
 
     def _sample(
         self, transaction: bytes, query: SampleInfohashes, source: Endpoint, family: Family, length: int, now: float
     ) -> bytes:
         samples = self._store.sample_info_hashes(now)
         nodes, nodes6 = self._contacts(query.target, query.want, family, now)
-        encode = partial(encode_response, transaction, self.node_id, source.compact(), nodes=nodes, nodes6=nodes6)
+        encode = partial(self._respond(transaction, source), nodes=nodes, nodes6=nodes6)
         room = _room(family, length) - len(encode(samples=replace(samples, info_hashes=()))) - _LIST
         count = max(0, room // ID_LENGTH)
         return encode(samples=replace(samples, info_hashes=samples.info_hashes[:count]))
@@ -160,7 +162,7 @@ class Responder:
         if seq is not None and query.seq is not None and seq <= query.seq:
             item = None  # "k, v, and sig fields SHOULD be omitted" (BEP 44)
         token = self._tokens.issue(source.ip, query.target, now)
-        encode = partial(encode_response, transaction, self.node_id, source.compact(), token=token, seq=seq)
+        encode = partial(self._respond(transaction, source), token=token, seq=seq)
         room = _room(family, length)
         if item is not None and len(encode(item=item)) <= room:
             encode = partial(encode, item=item)
@@ -172,11 +174,11 @@ class Responder:
         target = query.item.target
         if not self._tokens.is_valid(query.token, source.ip, target, now):
             return encode_error(transaction, ErrorCode.PROTOCOL, "Bad token", source.compact())
-        error = self._items.put(query.item, query.cas, source.owner, self.node_id, now)
+        error = self._items.put(query.item, query.cas, source.owner, self._own_id(source), now)
         if error is not None:
             return encode_error(transaction, error, _REFUSALS[error], source.compact())
         self._emit(ItemStored(now, target, source))
-        return encode_response(transaction, self.node_id, source.compact())
+        return self._respond(transaction, source)()
 
     # -- contacts -----------------------------------------------------------------------------------------------------
 

@@ -193,10 +193,6 @@ class RoutingTable:
             chosen += nsmallest(count - len(chosen), others, key=lambda entry: entry.contact.node_id ^ target)
         return chosen
 
-    def start_of_lookup(self, target: int, count: int) -> list[Contact]:
-        """The same as contacts."""
-        return [entry.contact for entry in self.nearest(target, count)]
-
     def best(self) -> list[Contact]:
         """All contacts, those heard of last first: what is worth remembering over a restart."""
         entries = sorted(self, key=lambda entry: (entry.is_verified, entry.last_response), reverse=True)

@@ -46,6 +46,7 @@ class Search:
         self.is_finished = False
         self.next_wake = inf
         self.on_change: Callable[[], None] = _nobody_waits
+        self.rest = 0.0  # seconds without new queries once there is a peer: it may be all that is needed
         self.on_settled: Callable[[], None] = _nobody_waits  # called when it has a peer, or is finished
         self._query = query
         self._exchange = exchange
@@ -54,6 +55,7 @@ class Search:
         self._collect = collect
         self._turn: float | None = None  # reserved, and not yet come
         self._started_at = 0.0
+        self._rests_until = -inf
 
     @property
     def target(self) -> InfoHash | NodeId:
@@ -68,7 +70,11 @@ class Search:
         """Send what may be sent now; then either the search is finished, or `next_wake` says when to come back."""
         if self.is_finished:
             return
-        while (contact := self.lookup.next_contact(now)) is not None and self._is_our_turn(contact.endpoint, now):
+        while (
+            now >= self._rests_until
+            and (contact := self.lookup.next_contact(now)) is not None
+            and self._is_our_turn(contact.endpoint, now)
+        ):
             aim = self.lookup.on_asked(contact, now)
             query = self._query if aim is None else FindNode(aim)
             self._exchange.ask(contact.endpoint, query, partial(self._on_outcome, contact), now)
@@ -78,7 +84,8 @@ class Search:
             return
         if self._turn is not None and self._turn <= now:
             self._turn = None  # it came when there was nobody to ask
-        self.next_wake = min(self.lookup.next_wake(now), inf if self._turn is None else self._turn)
+        turn = inf if self._turn is None else self._turn
+        self.next_wake = min(self.lookup.next_wake(now), turn) if now >= self._rests_until else self._rests_until
 
     def finish(self, now: float) -> None:
         """It is over, or nobody wants its results any more."""
@@ -114,8 +121,11 @@ class Search:
         if self.is_finished:
             return
         if isinstance(outcome, Response):
+            is_first = not self.lookup.peers
             self.found += self.lookup.on_reply(contact, outcome, now)
             if self.found:
+                if is_first:
+                    self._rests_until = now + self.rest
                 self.on_settled()
             if self._collect is not None:
                 self._collect(outcome)
