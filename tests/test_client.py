@@ -11,7 +11,7 @@ import trio
 from magnetite.client import open_client
 from magnetite.download import Progress
 from magnetite.endpoint import Endpoint
-from magnetite.errors import MagnetiteError, StorageError
+from magnetite.errors import MagnetiteError, Reason, StorageError
 from magnetite.events import (
     ChecksFinished,
     DownloadCompleted,
@@ -95,14 +95,14 @@ class SlowToFlush(MemoryStorage):
 
 
 class Broken(MemoryStorage):
-    """A storage one method of which fails."""
+    """A storage one method of which fails for good."""
 
     def __init__(self, metainfo, method: str) -> None:
         super().__init__(metainfo)
 
         async def fail(*args: object) -> None:
             await trio.lowlevel.checkpoint()
-            raise StorageError(f"{method} failed")
+            raise StorageError(f"{method} failed", Reason.FILES_IN_THE_WAY)
 
         setattr(self, method, fail)
 

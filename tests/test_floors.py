@@ -21,6 +21,7 @@ FLOORS = {
     "ids": 0,
     "endpoint": 0,
     "bencoding": 0,
+    "crc32c": 0,
     "events": 0,
     "pacer": 0,
     "net.base": 0,  # the seam itself: names and types that every floor may mention
@@ -41,8 +42,10 @@ FLOORS = {
     "dht.state_file": 3,
     "swarm.commit_queue": 3,
     "swarm.connection": 3,
+    "swarm.disk": 3,
     "swarm.keeper": 3,
     "swarm.membership": 3,
+    "swarm.reader": 3,
     "swarm.survey": 3,
     "swarm.swarm": 3,
     "client": 4,

@@ -16,12 +16,16 @@ async def background() -> AsyncIterator[trio.Nursery]:
     of the calls in it by their types. Only where one of our tasks crashes is there a group: that is a bug.
     """
     failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        except Exception as error:  # noqa: BLE001  # raised again below, outside of the nursery
-            failure = error
-        finally:
-            nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except Exception as error:  # noqa: BLE001  # raised again below, outside of the nursery
+                failure = error
+            finally:
+                nursery.cancel_scope.cancel()
+    except* trio.Cancelled:
+        if failure is None:  # else what the block raised when it was cancelled is why it ended
+            raise
     if failure is not None:
         raise failure

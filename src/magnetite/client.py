@@ -17,12 +17,21 @@ from magnetite.background import background
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
-from magnetite.dht.schedule import ANNOUNCE_INTERVAL, CONTENT_FOR, search_delays
+from magnetite.dht.schedule import CONTENT_FOR, SEEDS_A_SECOND, SEEDS_AT_ONCE, announce_delay, search_delays
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.download import Download
 from magnetite.endpoint import Endpoint
 from magnetite.errors import LocalProtocolError, MagnetiteError, NetworkError, RemoteProtocolError
-from magnetite.events import DownloadFailed, Source
+from magnetite.events import (
+    Announced,
+    DownloadFailed,
+    Event,
+    LookupFinished,
+    LookupProgress,
+    LookupStarted,
+    Source,
+    TorrentEvent,
+)
 from magnetite.hub import EventHub, Observer
 from magnetite.ids import InfoHash
 from magnetite.net.base import ByteStream, Listener, Network
@@ -30,15 +39,19 @@ from magnetite.net.ports import open_port
 from magnetite.net.real import RealNetwork
 from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
-from magnetite.storage.files import open_storage
+from magnetite.storage.content import OPEN_FILES
+from magnetite.storage.files import THREADS, open_storage
+from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.resume import ResumeData
 from magnetite.storage.resume_folder import ResumeFolder
+from magnetite.storage.workers import Workers
 from magnetite.swarm.connection import welcome
 from magnetite.swarm.doorkeeper import Doorkeeper
 from magnetite.swarm.keeper import forget
 from magnetite.swarm.membership import Site
 from magnetite.swarm.places import Places
 from magnetite.swarm.swarm import OpenStorage, Swarm
+from magnetite.swarm.throttle import Limits, Throttles
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.selection import FileSelection
@@ -48,6 +61,7 @@ log = logging.getLogger(__name__)
 
 ANYWHERE = "0.0.0.0"
 UNBOUND = (ANYWHERE, "::")
+CHECKED_WITHIN = 5.0  # seconds we wait to learn whether a torrent is complete, before others are asked for it
 DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
@@ -69,6 +83,7 @@ async def open_client(
     state: str | Path | None = None,
     observe: Observer | None = None,
     places: Places | None = None,
+    limits: Limits = Limits(),  # noqa: B008  # a value
     dial_rate: float = DIAL_RATE,
     query_rate: float = QUERY_RATE,
     address_rate: float = ADDRESS_RATE,
@@ -79,6 +94,7 @@ async def open_client(
 
     Without `port` the first free one of 6881 to 6889, or any. `state` is a folder for what outlives the client: the
     DHT's contacts, and resume data; without it nothing does. `observe` is called with every event, and must not raise.
+    `places` bounds the connections, `limits` the rates of all torrents together; see `Download.limit` for those of one.
     Leaving the block stops all downloads, saves their state, and leaves no task, thread or socket behind.
 
     Raises NetworkError if it cannot listen.
@@ -115,8 +131,10 @@ async def open_client(
             pacer=Pacer(dial_rate, burst=int(dial_rate)),
             rng=rng,
             emit=hub.emit,
+            throttles=Throttles(limits),
         )
         client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None)
+        stack.push_async_callback(client._close_workers)
         async with background() as nursery:
             nursery.start_soon(client._accept_forever, listener)
             nursery.start_soon(client._run_forever)
@@ -196,7 +214,11 @@ class Client:
         self._site = site
         self._resume = resume
         self._swarms: dict[InfoHash, Swarm] = {}
+        events.observe(self._count)
         self._doorkeeper = Doorkeeper()
+        self._seed_turns = Pacer(SEEDS_A_SECOND, SEEDS_AT_ONCE)
+        self._files = OpenFiles(OPEN_FILES)  # of all torrents together
+        self._workers: Workers | None = None  # one set of threads for every torrent, when the first needs it
         self._begin, self._begun = trio.open_memory_channel[Callable[[], Awaitable[None]]](inf)
 
     @property
@@ -204,6 +226,27 @@ class Client:
         """Where peers reach us."""
         assert self._site.listen_port is not None
         return self._site.listen_port
+
+    def _count(self, event: Event) -> None:
+        """Each download tells what has happened to it, also that of a search's, which knows of no download."""
+        match event:
+            case TorrentEvent(info_hash=info_hash) | Announced(info_hash=info_hash):
+                pass
+            case LookupStarted() | LookupProgress() | LookupFinished() if isinstance(event.target, InfoHash):
+                info_hash = event.target
+            case _:
+                return
+        if (download := self.downloads.get(info_hash)) is not None:
+            download.tally.observe(event)
+
+    def limit(self, *, download: float | None = None, upload: float | None = None) -> None:
+        """Limit the rates of all torrents together from now on: bytes/s, None for no limit.
+
+        Raises LocalProtocolError for a rate that makes no sense.
+        """
+        self._site.throttles.limit(Limits(download, upload))
+        for swarm in self._swarms.values():
+            swarm.exchange.throttles.renew()
 
     async def add(
         self,
@@ -214,12 +257,13 @@ class Client:
         peers: Iterable[Address] = (),
         storage: OpenStorage | None = None,
         resume: ResumeData | None = None,
+        super_seed: bool = False,
     ) -> Download:
         """Begin to download, or to share what is in the folder `into` already. Files that `files` leaves out stay out.
 
         `resume` vouches for what is there, as `create_torrent` gives it; without it what an earlier run saved does.
-        `peers` are hosts and ports to dial besides those the DHT names. Adding what is there already gives the same
-        Download, with the new peers.
+        `peers` are hosts and ports to dial besides those the DHT names. `super_seed` is for a first seed of a torrent,
+        which has all of it (BEP 16). Adding what is there already gives the same Download, with the new peers.
 
         Raises InvalidMagnet, UnsupportedTorrent, PrivateTorrent, StorageError (unreadable resume data), or
         LocalProtocolError while `fetch_metadata` is at work on it.
@@ -237,10 +281,11 @@ class Client:
         if metainfo is None and resume is not None:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
-        download = self.downloads[link.info_hash] = Download(swarm, link.name)
+        swarm.exchange.wants_super_seed = super_seed
+        download = self.downloads[link.info_hash] = Download(swarm, link.name, self.node)
         running = partial(
             swarm.run,
-            storage or partial(_open_files, Path(into)),
+            storage or partial(self._open_files, Path(into)),
             metainfo=metainfo,
             selection=files or FileSelection(link.files),
             resume=resume,
@@ -285,6 +330,16 @@ class Client:
                 f"the metadata of {info_hash} is being fetched already; wait for it or cancel that"
             )
 
+    def _open_files(
+        self, folder: Path, metainfo: Metainfo, wanted: frozenset[int]
+    ) -> AbstractAsyncContextManager[Storage]:
+        self._workers = self._workers or Workers(THREADS)
+        return open_storage(metainfo, folder, wanted, workers=self._workers, open_files=self._files)
+
+    async def _close_workers(self) -> None:
+        if self._workers is not None:
+            await self._workers.aclose()
+
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     async def _run_forever(self) -> None:
@@ -310,7 +365,8 @@ class Client:
             with download.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._resolve_peers, swarm, peers)
-                    nursery.start_soon(partial(self._discover, swarm, announce=True))
+                    may_be_complete = metainfo is not None
+                    nursery.start_soon(partial(self._discover, swarm, announce=True, may_be_complete=may_be_complete))
                     if metainfo is not None and self.node is not None:
                         nursery.start_soon(self._resolve_nodes, self.node, metainfo.nodes)
                     await running()
@@ -321,13 +377,23 @@ class Client:
             del self._swarms[download.info_hash], self.downloads[download.info_hash]
             download.ended.set()
 
-    async def _discover(self, swarm: Swarm, *, announce: bool) -> None:
-        """Search the DHT, at first often, then whenever we announce ourselves."""
+    async def _discover(self, swarm: Swarm, *, announce: bool, may_be_complete: bool = False) -> None:
+        """Search the DHT, at first often, then whenever we announce ourselves.
+
+        Seeds take turns: a thousand of them must not keep those waiting that lack something.
+        """
         if self.node is None:
             return
         swarm.exchange.on_dht_node = self.node.add_contact_hint
         delays = search_delays()
+        await self.node.wait_usable()
+        if may_be_complete:
+            with trio.move_on_after(CHECKED_WITHIN):
+                await swarm.checked.wait()
         while True:
+            await swarm.until_resumed()
+            if swarm.exchange.is_seeding:
+                await trio.sleep_until(self._seed_turns.reserve(trio.current_time()))
             async with self.node.get_peers(swarm.info_hash) as search:
                 if announce:
                     search.be_thorough()
@@ -337,7 +403,9 @@ class Client:
                     swarm.members.add(endpoint, Source.DHT)
                 if announce:
                     await search.announce(self.port)
-            await trio.sleep(ANNOUNCE_INTERVAL if swarm.exchange.peers else next(delays))
+            is_settled = swarm.exchange.peers or swarm.exchange.is_seeding
+            with trio.move_on_after(announce_delay(self._site.rng) if is_settled else next(delays)):
+                await swarm.until_extended()
 
     async def _resolve_peers(self, swarm: Swarm, named: Iterable[Named]) -> None:
         for source, address in named:
@@ -390,10 +458,6 @@ class Client:
 def _named(link: MagnetLink, peers: Iterable[Address]) -> list[Named]:
     """The peers that the link names, and those the user does."""
     return [(Source.MAGNET, each) for each in link.peers] + [(Source.USER, each) for each in peers]
-
-
-def _open_files(folder: Path, metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:
-    return open_storage(metainfo, folder, wanted)
 
 
 def _understand(torrent: Torrent) -> tuple[MagnetLink, Metainfo | None]:

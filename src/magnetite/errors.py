@@ -23,6 +23,7 @@ class Reason(Enum):
     CLOSED_BY_PEER = "closed by the peer"
     PROTOCOL_ERROR = "protocol error"
     TOO_MANY_REQUESTS = "too many requests"
+    TOO_MANY_MESSAGES = "too many messages that lead to nothing"
     BAD_PIECE = "sent a bad piece"
     IDLE = "silent for too long"
     NOTHING_TO_TRADE = "neither side needs anything"
@@ -52,7 +53,10 @@ class Reason(Enum):
     NOT_READABLE = "the file cannot be read"
     DISK_ERROR = "the disk failed"
     FILES_IN_THE_WAY = "something else stands where the files belong"
+    NOT_STORABLE = "the file system cannot hold the file"
+    CONTENT_DIFFERS = "what is on disk is not what the torrent holds"
     # our own doing
+    PAUSED_BY_USER = "paused by the user"
     TIMEOUT = "out of time"
     INTERRUPTED = "interrupted"
     SHUTTING_DOWN = "shutting down"

@@ -26,6 +26,7 @@ class Source(Enum):
     DHT = "dht"
     MAGNET = "magnet"  # x.pe
     USER = "user"  # --peer
+    PEX = "pex"  # another peer named it (BEP 11)
     INCOMING = "incoming"
 
 
@@ -223,6 +224,17 @@ class Unchoked(TorrentEvent, frozen=True):
 
     endpoint: Endpoint
     optimistic: bool
+
+
+class TorrentPaused(TorrentEvent, frozen=True):
+    """Nothing is asked of peers nor served to them until it is resumed."""
+
+    reason: Reason
+    detail: str
+
+
+class TorrentResumed(TorrentEvent, frozen=True):
+    """It goes on where it was paused."""
 
 
 class DownloadFailed(TorrentEvent, frozen=True):

@@ -22,6 +22,10 @@ class EventHub:
     def __init__(self, *observers: Observer) -> None:
         self._observers = list(observers)
 
+    def observe(self, observer: Observer) -> None:
+        """Call it with every event from now on; it must not raise."""
+        self._observers.append(observer)
+
     def emit(self, event: Event) -> None:
         for observe in self._observers:
             observe(event)

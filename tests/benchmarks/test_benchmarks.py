@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import dht
+from tests.benchmarks import dht, transfer
 from tests.benchmarks.figures import Figure, table
 
 
@@ -24,3 +24,15 @@ def test_what_is_not_measured_cannot_be_chosen(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         dht.main(["--only", "A99"])
     assert "A99" in capsys.readouterr().err
+
+
+def test_a_quick_transfer_gives_figures() -> None:
+    figures = transfer.MEASURES["d1"](True)
+    assert figures
+    assert all(figure.measure.startswith("d1") and figure.measured for figure in figures)
+
+
+def test_a_transfer_that_is_not_measured_cannot_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        transfer.main(["--only", "d99"])
+    assert "d99" in capsys.readouterr().err

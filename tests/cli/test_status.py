@@ -116,3 +116,11 @@ def test_any_progress_has_words(rng: Random) -> None:
             download_rate=rng.choice([0.0, 1e-9, 1e12]),
         )
         assert status_of(progress, rng.choice([None, joined()])).words.isprintable()
+
+
+def test_a_pause_says_why_and_when_it_is_tried_again() -> None:
+    full = replace(DOWNLOADING, paused=(Reason.DISK_FULL, "/d/film.part: the disk is full; make room"))
+    status = status_of(full, None)
+    assert status.phase is Phase.PAUSED
+    assert status.words == "film: paused: /d/film.part: the disk is full; make room; trying again every 10 s"
+    assert status_of(replace(DOWNLOADING, paused=(Reason.PAUSED_BY_USER, "")), None).words == "film: paused"

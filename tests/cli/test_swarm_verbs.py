@@ -12,7 +12,7 @@ import pytest
 from magnetite.cli.exit_codes import ExitCode
 from magnetite.torrent.magnet import parse_magnet
 from magnetite.torrent.metainfo import decode_torrent
-from tests.cli.conftest import OFFLINE, PATIENCE, Invoke, Start
+from tests.cli.conftest import OFFLINE, PATIENCE, Invoke, Start, free_port
 from tests.cli.torrents import INFO_HASH
 
 Seeder = tuple[str, str]
@@ -38,6 +38,17 @@ def test_get_downloads_what_share_shares(invoke: Invoke, seeder: Seeder, payload
     again = invoke("get", magnet, "--dir", folder, "--state", state, *OFFLINE)
     assert again.code == ExitCode.DONE, "it is complete: nobody is needed"
     assert str(folder / "payload") in again.out
+
+
+def test_share_may_super_seed(start: Start, invoke: Invoke, payload: Path, tmp_path: Path) -> None:
+    port = free_port()
+    where = ("--no-dht", "--bind", "127.0.0.1", "--port", port, "--state", tmp_path / "seeder")
+    seeder = start("share", payload, "--super-seed", *where)
+    assert seeder.stdout is not None
+    magnet = seeder.stdout.readline().strip()
+    options = ("--peer", f"127.0.0.1:{port}", "--dir", tmp_path / "out", "--state", tmp_path / "state", *OFFLINE)
+    assert invoke("get", magnet, *options).code == ExitCode.DONE
+    assert content(tmp_path / "out" / "payload") == content(payload)
 
 
 def test_get_takes_only_the_files_that_are_wanted(

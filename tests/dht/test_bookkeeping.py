@@ -13,7 +13,7 @@ from magnetite.dht import round_trips, transactions
 from magnetite.dht.contact import Contact, Family
 from magnetite.dht.messages import Response
 from magnetite.dht.round_trips import RoundTrips
-from magnetite.dht.schedule import search_delays
+from magnetite.dht.schedule import ANNOUNCE_INTERVAL, announce_delay, search_delays
 from magnetite.dht.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from magnetite.dht.transactions import GIVE_UP, Outcome, Pending, Transactions
 from magnetite.endpoint import Endpoint, decode_endpoint
@@ -118,3 +118,9 @@ def test_a_response_gives_the_contacts_of_the_family_asked_for() -> None:
     response = Response(b"aa", NodeId(3), (four,), (six,))
     assert response.contacts(Family.IPV4) == (four,)
     assert response.contacts(Family.IPV6) == (six,)
+
+
+def test_announces_drift_apart_and_none_is_late() -> None:
+    delays = [announce_delay(Random(seed)) for seed in range(1000)]
+    assert max(delays) <= ANNOUNCE_INTERVAL
+    assert max(delays) - min(delays) > 0.15 * ANNOUNCE_INTERVAL

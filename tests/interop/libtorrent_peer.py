@@ -1,4 +1,4 @@
-"""A libtorrent peer, as a process: `seed TORRENT FOLDER` or `leech MAGNET FOLDER`, found through the DHT alone."""
+"""A libtorrent peer, as a process: `seed TORRENT FOLDER` or `leech MAGNET FOLDER`, told a DHT router or a peer."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def main() -> None:
     parser.add_argument("--listen", required=True)
     parser.add_argument("--router", default="")
     parser.add_argument("--rate", type=int, default=0, help="bytes/s to upload at most")
+    parser.add_argument("--download-rate", type=int, default=0, help="bytes/s to download at most")
+    parser.add_argument("--peer", default="", help="ADDRESS:PORT to dial")
     options = parser.parse_args()
     session = lt.session(
         {
@@ -42,10 +44,17 @@ def main() -> None:
     parameters.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     handle = session.add_torrent(parameters)
     handle.set_upload_limit(options.rate)  # the session's limit leaves out peers in private networks
+    handle.set_download_limit(options.download_rate)
+    if options.peer:
+        ip, _, port = options.peer.rpartition(":")
+        handle.connect_peer((ip, int(port)))
     print("port", session.listen_port())
     while True:
         status = handle.status()
         print(status.state, status.num_peers, f"{status.progress:.3f}")
+        for peer in handle.get_peer_info():
+            if peer.source & lt.peer_info.pex:
+                print("by PEX:", *peer.ip)
         if options.role == "leech" and status.is_seeding:
             session.pause()  # what is in its cache goes to the disk
             time.sleep(1)

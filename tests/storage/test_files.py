@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
@@ -8,6 +9,8 @@ import trio.testing
 
 from magnetite.errors import LocalProtocolError, Reason, StorageError
 from magnetite.storage.files import PIECES_UNDER_WAY, open_storage
+from magnetite.storage.open_files import OpenFiles
+from magnetite.storage.workers import Workers
 from tests.torrent.samples import multi, piece_of, single
 
 pytestmark = pytest.mark.real_clock
@@ -324,9 +327,43 @@ async def test_a_close_that_fails_still_ends_the_threads_and_closes_every_file(t
     (tmp_path / "file.bin").write_bytes(b"a diary")
     with pytest.raises(StorageError):
         await storage.aclose()
+    await storage_left.__aexit__(None, None, None)
     assert not disk_threads()
     assert descriptors() == before
-    await storage_left.__aexit__(None, None, None)
+
+
+async def test_storages_that_share_threads_close_only_what_is_their_own(tmp_path):
+    before = descriptors()
+    workers = Workers(2)
+    async with open_storage(ONE, tmp_path / "a", workers=workers) as first:
+        await commit(first, metainfo=ONE, data=ONE_DATA)
+        async with open_storage(METAINFO, tmp_path / "b", workers=workers) as second:
+            await commit(second, 0)
+            await second.aclose()
+            with pytest.raises(LocalProtocolError, match="closed"):
+                await second.read(0, 0, 10)
+        assert bytes(await first.read(1, 0, 5)) == ONE_DATA[10_000:10_005]
+    assert descriptors() == before
+    await workers.aclose()
+    assert not disk_threads()
+
+
+async def test_storages_that_share_open_files_have_one_limit_together(tmp_path):
+    before, shared = descriptors(), OpenFiles(3)
+    async with AsyncExitStack() as stack:
+        storages = []
+        for number in range(8):
+            folder = tmp_path / str(number)
+            storage = await stack.enter_async_context(open_storage(ONE, folder, open_files=shared))
+            await commit(storage, metainfo=ONE, data=ONE_DATA)
+            storages.append(storage)
+        assert len(shared._files) <= 3
+        await storages[7].aclose()
+        for storage in storages[:7]:
+            assert bytes(await storage.read(1, 0, 5)) == ONE_DATA[10_000:10_005]
+        assert len(shared._files) <= 3
+    assert not shared._files
+    assert descriptors() == before
 
 
 async def test_a_file_cut_short_is_told_and_no_longer_verifies(tmp_path):
@@ -475,3 +512,29 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         async with open_storage(ONE, tmp_path) as storage:
             await commit(storage, metainfo=ONE, data=ONE_DATA)
     assert raised.value.reason is Reason.NOT_WRITABLE
+
+
+async def test_names_that_differ_by_case_only_are_two_files_everywhere(tmp_path):
+    metainfo, data = multi({"Read.me": 100, "read.ME": 200, "READ.ME/inner": 300}, 1000)
+    async with open_storage(metainfo, tmp_path) as storage:
+        await commit(storage, metainfo=metainfo, data=data)
+        await storage.flush()
+        assert bytes(await storage.read(0, 0, 600)) == data
+    found = tree(tmp_path)
+    assert sorted(map(len, found.values())) == [100, 200, 300]
+    assert len({name.casefold() for name in found}) == 3
+
+
+async def test_a_name_the_file_system_does_not_take_is_told_at_the_start(tmp_path, monkeypatch):
+    stat = os.stat
+
+    def refuse(path, **options):
+        if path == ONE.name:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(StorageError, match="no name this long; choose another folder") as raised:
+        async with open_storage(ONE, tmp_path):
+            pytest.fail("opened")
+    assert raised.value.reason is Reason.NOT_STORABLE

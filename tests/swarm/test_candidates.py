@@ -1,3 +1,4 @@
+from collections import Counter
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ from magnetite.endpoint import Endpoint, Scope
 from magnetite.events import Source
 from magnetite.swarm import candidates
 from magnetite.swarm.candidates import MOST_FAILURES, RETRY_AFTER, CandidatePool
+from magnetite.swarm.peer_priority import peer_priority
 
 A, B, C, D = (Endpoint(f"93.184.216.{host}", 6881) for host in range(1, 5))
 A2 = Endpoint(A.ip, 6882)
@@ -20,11 +22,14 @@ class Promised(RuleBasedStateMachine):
     """The invariant of the pool's docstring, with room for three and six endpoints that keep coming up."""
 
     CAPACITY = 3
+    MOST_GOSSIP = 2
+    MOST_OF_ONE = 1
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(candidates, "CAPACITY", self.CAPACITY)
+        for bound in ("CAPACITY", "MOST_GOSSIP", "MOST_OF_ONE"):
+            self.patch.setattr(candidates, bound, getattr(self, bound))
         self.pool = CandidatePool(Scope.GLOBAL)
         self.now = 0.0
         self.handed_out: dict[Endpoint, float] = {}
@@ -40,6 +45,16 @@ class Promised(RuleBasedStateMachine):
             assert endpoint.ip not in self.banned
             assert source is Source.USER or endpoint is not HOME
             assert self.pool.source(endpoint) is source
+
+    @rule(endpoint=ENDPOINTS, gossiper=st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3"]))
+    def gossip(self, endpoint: Endpoint, gossiper: str) -> None:
+        if self.pool.add(endpoint, Source.PEX, self.now, gossiper):
+            assert endpoint.ip not in self.banned
+            assert endpoint is not HOME
+
+    @rule(own=ENDPOINTS)
+    def learn(self, own: Endpoint) -> None:
+        self.pool.learn_own(own)
 
     @rule()
     def hand_out(self) -> None:
@@ -73,7 +88,15 @@ class Promised(RuleBasedStateMachine):
     @invariant()
     def it_remembers_no_more_than_it_should(self) -> None:
         assert len(self.pool) <= self.CAPACITY
-        assert len(self.pool._queue) <= 2 * self.CAPACITY + len(self.handed_out) * MOST_FAILURES
+        assert len(self.pool._waiting) + len(self.pool._due) <= 2 * self.CAPACITY + len(self.handed_out) * MOST_FAILURES
+
+    @invariant()
+    def peers_words_hold_no_more_than_their_share(self) -> None:
+        by = [each.named_by for each in self.pool._known.values() if each.named_by is not None]
+        assert len(by) <= self.MOST_GOSSIP
+        assert all(by.count(gossiper) <= self.MOST_OF_ONE for gossiper in by)
+        assert self.pool._named == Counter(by)
+        assert len(self.pool._gossiped) == len(by)
 
 
 TestPromised = Promised.TestCase
@@ -188,3 +211,105 @@ def test_an_end_that_follows_no_dial_changes_nothing():
 def test_an_empty_pool_is_never_due():
     assert pool_of().next(0) is None
     assert pool_of().next_due() == inf
+
+
+# -- what peers name -------------------------------------------------------------------------------------------------
+
+
+def test_one_gossiper_fills_its_share_and_all_of_them_half_the_pool():
+    pool = CandidatePool(Scope.GLOBAL)
+    taken = [
+        sum(
+            pool.add(Endpoint(f"93.{gossiper}.{n >> 8}.{n & 255}", 1), Source.PEX, 0, f"1.1.1.{gossiper}")
+            for n in range(1000)
+        )
+        for gossiper in range(1, 30)
+    ]
+    assert taken == [50] * 20 + [0] * 9
+    assert pool.add(A, Source.DHT, 0)
+
+
+def test_a_share_is_free_again_where_its_candidates_worked_were_forgotten_or_banned(monkeypatch):
+    monkeypatch.setattr(candidates, "MOST_OF_ONE", 1)
+    pool = CandidatePool(Scope.GLOBAL)
+    assert pool.add(A, Source.PEX, 0, "1.1.1.1")
+    assert not pool.add(B, Source.PEX, 0, "1.1.1.1")
+    pool.next(0)
+    pool.released(A, 0)
+    assert pool.add(B, Source.PEX, 0, "1.1.1.1")
+    pool.ban(B.ip)
+    assert pool.add(C, Source.PEX, 0, "1.1.1.1")
+    assert not pool.add(D, Source.PEX, 0, "1.1.1.1")
+    for now in range(0, 2000, 60):
+        while (endpoint := pool.next(now)) is not None:
+            pool.failed(endpoint, now)
+    assert pool.add(D, Source.PEX, 2000, "1.1.1.1")
+
+
+def test_a_victim_is_not_dialled_at_all_its_ports():
+    pool = CandidatePool(Scope.GLOBAL)
+    named = [pool.add(Endpoint(A.ip, port), Source.PEX, 0, f"1.1.1.{port}") for port in range(1, 100)]
+    assert named.count(True) == 1
+
+
+def test_on_the_word_of_a_liar_nobody_is_dialled():
+    pool = CandidatePool(Scope.GLOBAL)
+    pool.add(A, Source.PEX, 0, "1.1.1.1")
+    pool.add(B, Source.PEX, 0, "2.2.2.2")
+    pool.ban("1.1.1.1")
+    assert everybody(pool, 0) == [B]
+    assert pool.add(A, Source.PEX, 0, "2.2.2.2"), "somebody else may name it"
+
+
+def test_we_are_not_a_candidate_of_our_own_unless_our_user_says_so():
+    pool = CandidatePool(Scope.GLOBAL)
+    pool.learn_own(A)
+    assert not pool.add(A, Source.PEX, 0, "1.1.1.1")
+    assert not pool.add(A, Source.DHT, 0)
+    assert pool.add(A, Source.USER, 0)
+
+
+# -- the order among equals ------------------------------------------------------------------------------------------
+
+
+def everybody(pool: CandidatePool, now: float) -> list[Endpoint]:
+    return [endpoint for endpoint in iter(lambda: pool.next(now), None) if endpoint is not None]
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_canonical_priority_decides_among_equals_also_where_we_learn_who_we_are_later(known_first):
+    own = Endpoint("198.41.0.4", 6881)
+    hosts = [Endpoint(f"93.{n}.216.34", 6881) for n in range(20)]
+    pool = CandidatePool(Scope.GLOBAL)
+    if known_first:
+        pool.learn_own(own)
+    for number, endpoint in enumerate(hosts):
+        pool.add(endpoint, Source.DHT, number)
+    first = [] if known_first else [pool.next(30)]
+    pool.learn_own(own)
+    rest = [endpoint for endpoint in hosts if endpoint not in first]
+    assert everybody(pool, 30) == sorted(rest, key=lambda each: -peer_priority(own, each))
+
+
+def test_our_users_peers_come_first_and_those_that_failed_last():
+    own = Endpoint("198.41.0.4", 6881)
+    pool = pool_of(A)
+    pool.learn_own(own)
+    assert pool.next(0) == A
+    pool.failed(A, 0)
+    pool.add(B, Source.DHT, 60)
+    pool.add(C, Source.USER, 60)
+    assert everybody(pool, 60) == [C, B, A]
+
+
+def test_what_is_forgotten_while_it_is_due_is_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(candidates, "CAPACITY", 2)
+    pool = pool_of(A)
+    for now in range(0, 6000, 60):
+        liar = Endpoint(f"93.184.1.{now // 60}", 1)
+        pool.add(liar, Source.USER, now)
+        pool.add(Endpoint(f"93.184.2.{now // 60}", 1), Source.DHT, now)
+        pool.next(now)
+        pool.ban(f"93.184.2.{now // 60}")
+        pool.ban(liar.ip)
+    assert len(pool._due) + len(pool._waiting) <= 3 * 2

@@ -14,6 +14,7 @@ from magnetite.errors import Reason, WireError
 from magnetite.events import Event, Source
 from magnetite.ids import InfoHash, PeerId
 from magnetite.swarm.candidates import CandidatePool
+from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.metadata import MetadataFetch
 from magnetite.swarm.partial import PartialPiece
@@ -51,11 +52,11 @@ METAINFO = torrent_of(DATA)
 class Torrent:
     """An Exchange, and what became of it."""
 
-    def __init__(self, metainfo: Metainfo | None = METAINFO) -> None:
+    def __init__(self, metainfo: Metainfo | None = METAINFO, make_choker: MakeChoker[Peer] = TitForTat) -> None:
         self.events: list[Event] = []
         self.completed: list[PartialPiece[Peer]] = []
         candidates = CandidatePool(Scope.GLOBAL)
-        self.exchange = Exchange(METAINFO.info_hash, candidates, Random(1), self.events.append)
+        self.exchange = Exchange(METAINFO.info_hash, candidates, Random(1), self.events.append, make_choker)
         self.exchange.on_completed = self.completed.append
         if metainfo is not None:
             self.begin(metainfo)
@@ -77,9 +78,7 @@ class Torrent:
 
     def hear(self, peer: Peer, messages: Iterable[Message], now: float = NOW) -> None:
         """The messages of one read."""
-        for message in messages:
-            peer.receive(message, self.exchange, now)
-        peer.digest(self.exchange, now)
+        peer.receive(list(messages), self.exchange, now)
 
 
 def said(peer: Peer) -> list[Message]:

@@ -10,11 +10,12 @@ import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason
-from magnetite.events import Event, MetadataClaimed, PeerClosed
+from magnetite.events import Event, MetadataClaimed, PeerBanned, PeerClosed, PeerFailed, PieceFailed
 from magnetite.ids import InfoHash, PeerId
-from magnetite.simnet import Fabric, Host
+from magnetite.simnet import Fabric, Host, Link
 from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm.places import Places
+from magnetite.torrent.metainfo import Metainfo
 from magnetite.wire.extensions import (
     HANDSHAKE_ID,
     ExtensionHandshake,
@@ -25,6 +26,7 @@ from magnetite.wire.extensions import (
 )
 from magnetite.wire.handshake import Handshake
 from magnetite.wire.messages import (
+    BLOCK_LENGTH,
     AllowedFast,
     BitfieldMessage,
     Block,
@@ -47,6 +49,7 @@ from magnetite.wire.messages import (
     encode,
 )
 from tests.swarm.swarms import PORT, Puppet, bytes_of, client_at, content, dial, stored, torrent_of, using
+from tests.swarm.test_exchange import NOW, Torrent, answer, asked
 
 # -- the first message -----------------------------------------------------------------------------------------------
 
@@ -384,6 +387,345 @@ async def test_somebody_who_calls_while_a_download_is_packing_up_is_turned_away(
         puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.2", metainfo.info_hash)
         with trio.fail_after(10):
             await _until_closed(puppet.stream)
+
+
+# -- floods, each with an end or a bound -----------------------------------------------------------------------------
+
+METAINFO = torrent_of(content(400_000))
+BLOCK = BlockRequest(0, 0, 16384)
+
+ENDLESS = {
+    "keep-alives": ([KeepAlive()], Reason.TOO_MANY_MESSAGES),
+    "HAVE": ([Have(3)], Reason.TOO_MANY_MESSAGES),
+    "interested or not": ([Interested(), NotInterested()], Reason.TOO_MANY_MESSAGES),
+    "choke and unchoke": ([Choke(), Unchoke()], Reason.TOO_MANY_MESSAGES),
+    "cancels of nothing": ([Cancel(BLOCK)], Reason.TOO_MANY_MESSAGES),
+    "rejects of nothing": ([Reject(BLOCK)], Reason.TOO_MANY_MESSAGES),
+    "suggestions": ([Suggest(3)], Reason.TOO_MANY_MESSAGES),
+    "allowed-fast": ([AllowedFast(3)], Reason.TOO_MANY_MESSAGES),
+    "ports": ([Port(4)], Reason.TOO_MANY_MESSAGES),
+    "blocks nobody asked for": ([Block(0, 0, b"x")], Reason.TOO_MANY_MESSAGES),
+    "empty blocks": ([Block(0, 0, b"")], Reason.TOO_MANY_MESSAGES),
+    "unknown extended messages": ([Extended(77, b"x")], Reason.TOO_MANY_MESSAGES),
+    "long unknown extended messages": ([Extended(77, bytes(1 << 20))], Reason.TOO_MANY_MESSAGES),
+    "extended handshakes": ([Extended(HANDSHAKE_ID, b"d1:md11:ut_metadatai3eee")], Reason.TOO_MANY_MESSAGES),
+    "metadata nobody asked for": ([Extended(1, encode_metadata(MetadataData(0, 9, b"x")))], Reason.TOO_MANY_MESSAGES),
+    "metadata requests": ([Extended(1, encode_metadata(MetadataRequest(1)))], Reason.TOO_MANY_REQUESTS),
+    "requests that are refused": ([Request(BLOCK)], Reason.TOO_MANY_REQUESTS),
+    "a request that is too long": ([Request(BlockRequest(0, 0, 1 << 18))], Reason.PROTOCOL_ERROR),
+}
+BEYOND = {
+    "a HAVE beyond the end": ([HaveNone(), Have(13)], Reason.PROTOCOL_ERROR),
+    "a request beyond the end": ([Request(BlockRequest(13, 0, 16384))], Reason.PROTOCOL_ERROR),
+}
+
+
+@pytest.mark.parametrize(("messages", "reason"), [*ENDLESS.values(), *BEYOND.values()], ids=[*ENDLESS, *BEYOND])
+async def test_who_repeats_itself_for_ever_is_parted_with_and_the_reason_is_told(
+    fabric: Fabric, messages: list[Message], reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    assert await _reasons_for(fabric, METAINFO, messages) == [reason]
+    assert reason.value in caplog.text
+
+
+@pytest.mark.parametrize(("messages", "reason"), ENDLESS.values(), ids=ENDLESS)
+async def test_so_it_is_while_the_metadata_is_not_known(
+    fabric: Fabric, messages: list[Message], reason: Reason
+) -> None:
+    assert await _reasons_for(fabric, str(METAINFO.info_hash), messages) == [reason]
+
+
+async def _reasons_for(fabric: Fabric, torrent: Metainfo | str, messages: list[Message]) -> list[Reason]:
+    """Why a client that downloads METAINFO parts with whoever says these things again and again."""
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as client:
+        await client.add(torrent, storage=using(MemoryStorage(METAINFO)))
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", METAINFO.info_hash)
+        await puppet.listen()  # the handshake is over
+        with trio.fail_after(100):
+            assert await _repeat(puppet, b"".join(map(encode, messages))) < 20 << 20
+    return [event.reason for event in events if isinstance(event, PeerClosed)]
+
+
+async def _repeat(puppet: Puppet, said: bytes) -> int:
+    """Say it until the connection is closed; how many bytes that took."""
+    batch, sent = said * max(1, 4000 // len(said)), 0
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_listen, puppet, nursery.cancel_scope)
+            while True:
+                await puppet.stream.send_all(batch)
+                sent += len(batch)
+                await trio.sleep(0.01)
+    except* NetworkError:
+        pass
+    return sent
+
+
+async def test_an_honest_seed_and_an_honest_leech_are_never_taken_for_a_flood(fabric: Fabric) -> None:
+    """Small pieces, so that there is more to say than there may be nonsense: 12,000 blocks, and as many HAVE."""
+    data = content(12_000 * 64)
+    metainfo = torrent_of(data, piece_length=64)
+    events: list[Event] = []
+    async with (
+        client_at(fabric, "10.0.0.1", observe=events.append) as seed,
+        client_at(fabric, "10.0.0.2", observe=events.append) as leech,
+    ):
+        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)))).completed()
+        download = await leech.add(metainfo, storage=using(MemoryStorage(metainfo)), peers=[("10.0.0.1", PORT)])
+        with trio.fail_after(60):
+            await download.completed()
+    assert not [event for event in events if getattr(event, "reason", None) is Reason.TOO_MANY_MESSAGES]
+
+
+async def test_requests_taken_back_again_and_again_are_served_to_nobody_and_end(fabric: Fabric) -> None:
+    data = content(400_000)
+    metainfo = torrent_of(data)
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as seed:
+        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)))).completed()
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
+        await puppet.say(HaveNone(), Interested())
+        await puppet.next(Unchoke)
+        with trio.fail_after(60):
+            await _repeat(puppet, encode(Request(BLOCK)) + encode(Cancel(BLOCK)))
+    (closed,) = [event for event in events if isinstance(event, PeerClosed)]
+    assert closed.reason is Reason.TOO_MANY_MESSAGES
+    assert closed.uploaded <= 1 << 20
+
+
+async def test_more_requests_than_we_keep_end_it(fabric: Fabric) -> None:
+    data = content(400_000)
+    metainfo = torrent_of(data)
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as seed:
+        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)))).completed()
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
+        await puppet.say(HaveNone(), Interested())
+        await puppet.next(Unchoke)
+        with trio.fail_after(60), suppress(NetworkError):
+            for begin in range(12_000):
+                await puppet.say(Request(BlockRequest(begin % 12, begin // 12, 16384)))
+            await _until_closed(puppet.stream)
+    (closed,) = [event for event in events if isinstance(event, PeerClosed)]
+    assert closed.reason is Reason.TOO_MANY_REQUESTS
+
+
+async def test_a_peer_that_asks_and_never_reads_is_parted_with_and_holds_little_meanwhile(fabric: Fabric) -> None:
+    data = content(4 << 20)
+    metainfo = torrent_of(data, piece_length=1 << 18)
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as seed:
+        download = await seed.add(metainfo, storage=using(await stored(metainfo, data)))
+        await download.completed()
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
+        await puppet.say(HaveNone(), Interested())
+        await puppet.next(Unchoke)
+        await puppet.say(*(Request(BlockRequest(piece, 0, 1 << 17)) for piece in range(16)))
+        with trio.move_on_after(600):
+            while download.progress().peers:
+                await trio.sleep(20)
+                with suppress(NetworkError):
+                    await puppet.say(KeepAlive())
+        assert not download.progress().peers
+    (closed,) = [event for event in events if isinstance(event, PeerClosed)]
+    assert closed.reason is Reason.IDLE
+    assert closed.uploaded < 1 << 20
+
+
+async def test_a_message_longer_than_any_may_be_ends_it_before_it_is_there(fabric: Fabric) -> None:
+    too_long = [
+        (0x7FFFFFFF, Block.ID),
+        ((128 << 10) + 10, Block.ID),
+        ((1 << 20) + 3, Extended.ID),
+        (2, Unchoke.ID),
+        (4, BitfieldMessage.ID),
+        ((128 << 10) + 2, 99),
+    ]
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as client:
+        await client.add(METAINFO, storage=using(MemoryStorage(METAINFO)))
+        for number, (length, kind) in enumerate(too_long):
+            puppet = await dial(fabric.host(f"10.0.1.{number}"), "10.0.0.1", METAINFO.info_hash)
+            await puppet.next(HaveNone)
+            await puppet.stream.send_all(length.to_bytes(4, "big") + bytes([kind]))
+            with trio.fail_after(1):
+                await _until_closed(puppet.stream)
+    reasons = [event.reason for event in events if isinstance(event, PeerClosed)]
+    assert reasons == [Reason.PROTOCOL_ERROR] * len(too_long)
+
+
+async def test_a_peer_we_dial_whose_handshake_drips_is_given_up_after_ten_seconds(fabric: Fabric) -> None:
+    metainfo = torrent_of(content(100_000))
+    listener = await fabric.host("10.0.1.1").listen(Endpoint("10.0.1.1", PORT))
+    events: list[Event] = []
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as client:
+        await client.add(metainfo, storage=using(MemoryStorage(metainfo)), peers=[("10.0.1.1", PORT)])
+        stream = await listener.accept()
+        started = trio.current_time()
+        with suppress(NetworkError):
+            for byte in _greeting(metainfo.info_hash):
+                await stream.send_all(bytes([byte]))
+                await trio.sleep(1)
+        assert 10 <= trio.current_time() - started < 13
+    assert [event.reason for event in events if isinstance(event, PeerFailed)] == [Reason.HANDSHAKE_TIMEOUT]
+
+
+# -- liars -----------------------------------------------------------------------------------------------------------
+
+PIECE = 8 * BLOCK_LENGTH
+BIG = content(12 * PIECE, seed=3)
+BIG_METAINFO = torrent_of(BIG, piece_length=PIECE)
+
+
+async def test_one_wrong_block_among_many_peers_is_enough_to_know_who_sent_it(fabric: Fabric) -> None:
+    """It lies once, and is honest from then on: nothing but the comparison tells."""
+    events: list[Event] = []
+    storage = MemoryStorage(BIG_METAINFO)
+    async with client_at(fabric, "10.0.0.1", observe=events.append) as client, trio.open_nursery() as nursery:
+        download = await client.add(BIG_METAINFO, storage=using(storage))
+        for number in range(6):
+            host = fabric.host(f"10.0.1.{number}", Link(up=100_000, down=100_000))
+            nursery.start_soon(_give, await dial(host, "10.0.0.1", BIG_METAINFO.info_hash), 1 if number == 3 else 0)
+        with trio.fail_after(200):
+            await download.completed()
+        nursery.cancel_scope.cancel()
+    banned = [(event.endpoint.ip, event.reason) for event in events if isinstance(event, PeerBanned)]
+    assert banned == [("10.0.1.3", Reason.BAD_PIECE)]
+    assert await bytes_of(storage, BIG_METAINFO) == BIG
+    assert len([event for event in events if isinstance(event, PieceFailed)]) == 1
+
+
+async def _give(puppet: Puppet, lies: int) -> None:
+    """A seed, the first `lies` blocks of which are wrong."""
+    with suppress(NetworkError):
+        await puppet.say(HaveAll(), Unchoke())
+        while not puppet.ended:
+            for message in await puppet.listen():
+                if isinstance(message, Request):
+                    piece, begin, length = message.block
+                    at = piece * PIECE + begin
+                    await puppet.say(Block(piece, begin, bytes(length) if lies > 0 else BIG[at : at + length]))
+                    lies -= 1
+
+
+class Suspicion:
+    """A torrent of two-block pieces, where a liar has sent one block and an honest peer the other."""
+
+    def __init__(self) -> None:
+        self.torrent = Torrent()
+        self.exchange = self.torrent.exchange
+        self.liar, self.honest = self.torrent.peer(1), self.torrent.peer(2)
+        self.torrent.hear(self.liar, [Have(5), Unchoke()])
+        first, second = asked(self.liar)
+        self.torrent.hear(self.liar, [wrong(first), Reject(second.block)])
+        self.torrent.hear(self.honest, [Have(5), Unchoke()])
+        (second,) = asked(self.honest)
+        self.torrent.hear(self.honest, [answer(second)])
+        (self.failed,) = self.torrent.completed
+        self.torrent.completed.clear()
+
+    def fail(self) -> None:
+        self.exchange.on_failed(self.failed, NOW)
+
+    def repair(self, number: int) -> None:
+        """Somebody else sends the piece, and it is right."""
+        other = self.torrent.peer(number)
+        self.torrent.hear(other, [Have(5), Unchoke()])
+        self.torrent.hear(other, [answer(request) for request in asked(other)])
+        (right,) = self.torrent.completed
+        self.torrent.completed.clear()
+        self.exchange.on_verified(right, NOW)
+
+    @property
+    def banned(self) -> list[str]:
+        return [event.endpoint.ip for event in self.torrent.events if isinstance(event, PeerBanned)]
+
+    @property
+    def suspects(self) -> set[str]:
+        assert self.exchange.book is not None
+        return {peer.endpoint.ip for peer in self.exchange.book._suspects}
+
+
+def wrong(request: Request) -> Block:
+    return Block(request.block.piece, request.block.begin, bytes(request.block.length))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_the_liar_is_banned_when_its_piece_is_right_even_if_it_has_left_and_the_honest_one_is_cleared(
+    leaves: bool,
+) -> None:
+    world = Suspicion()
+    world.fail()
+    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
+    assert not world.banned
+    for peer in (world.liar, world.honest):
+        peer.peer_choking = True  # neither works on it again
+        world.exchange.book.lapse(peer)  # type: ignore[union-attr]
+    if leaves:
+        world.exchange.leave(world.liar)
+    world.repair(3)
+    assert world.banned == ["10.0.0.1"]
+    assert world.suspects <= {"10.0.0.1"}
+    assert leaves or world.liar.closing == (Reason.BAD_PIECE, "")
+    assert world.honest.closing is None
+
+
+def test_a_suspect_that_comes_back_is_one_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Suspicion()
+    world.exchange.leave(world.liar)
+    world.fail()
+    assert world.suspects == {"10.0.0.2"}
+    again = world.torrent.peer(1)
+    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
+    assert again.closing is None
+    world.exchange.leave(world.honest)
+    world.torrent.peer(2)
+    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
+
+
+def test_every_connection_of_a_liar_ends() -> None:
+    world = Suspicion()
+    world.fail()
+    world.liar.peer_choking = world.honest.peer_choking = True
+    assert world.exchange.book is not None
+    world.exchange.book.lapse(world.liar)
+    world.exchange.book.lapse(world.honest)
+    world.exchange.leave(world.liar)
+    again = world.torrent.peer(1)
+    world.repair(3)
+    assert again.closing == (Reason.BAD_PIECE, "")
+
+
+def test_the_newest_suggestions_decide_among_equals_and_only_a_few_are_kept() -> None:
+    torrent = Torrent()
+    peer = torrent.peer()
+    torrent.hear(peer, [Suggest(piece) for piece in range(40)] + [HaveAll()])
+    peer.pipeline.limit(2)
+    torrent.hear(peer, [Unchoke()])
+    book = torrent.exchange.book
+    assert book is not None
+    assert list(book._suggested[peer]) == list(range(8, 40))
+    assert {request.block.piece for request in asked(peer)} <= set(range(8, 40))
+    torrent.exchange.leave(peer)
+    assert not book._suggested
+
+
+def test_a_rarer_piece_comes_before_a_suggested_one() -> None:
+    torrent = Torrent()
+    assert torrent.exchange.book is not None
+    torrent.exchange.book.picker._begun = 9  # type: ignore[attr-defined]  # past the first pieces, begun by chance
+    common, peer = torrent.peer(1), torrent.peer(2)
+    torrent.hear(common, [Have(piece) for piece in range(39)])
+    peer.pipeline.limit(2)
+    torrent.hear(peer, [HaveAll(), Suggest(4), Unchoke()])
+    assert {request.block.piece for request in asked(peer)} == {39}
+    torrent.exchange.leave(peer)
+    torrent.hear(again := torrent.peer(3), [Have(2), Have(4), Suggest(4)])
+    again.pipeline.limit(2)
+    torrent.hear(again, [Unchoke()])
+    assert {request.block.piece for request in asked(again)} == {4}
 
 
 async def _keep_alive(puppet: Puppet) -> None:

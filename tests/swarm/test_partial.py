@@ -31,14 +31,15 @@ def test_blocks_in_any_order_from_anybody_make_the_piece(order, peers):
         partial.receive(peer, requests[block].begin, data_of(requests[block]))
     assert partial.is_complete
     assert bytes(partial.buffer) == DATA
-    assert list(partial.contributors) == list(dict.fromkeys(peers))
+    assert partial.senders == [peer for _, peer in sorted(zip(order, peers, strict=True))]
+    assert set(partial.contributors) == set(peers)
 
 
 def test_the_first_copy_of_a_block_counts_and_tells_who_else_was_asked():
     partial = PartialPiece[str](0, LENGTH)
     (request,) = partial.request("a", 1)
     assert list(partial.request_again("b", 9, copies=3)) == [request]
-    assert partial.receive("a", 0, data_of(request)) == ["b"]
+    assert partial.receive("a", 0, data_of(request)) == ("a", "b")
     assert partial.receive("b", 0, bytes(request.length)) is None
     assert bytes(partial.buffer[: request.length]) == data_of(request)
     assert list(partial.contributors) == ["a"]
@@ -77,5 +78,5 @@ def test_a_late_block_is_taken_and_not_asked_for_any_more():
     partial = PartialPiece[str](0, LENGTH)
     (request,) = partial.request("a", 1)
     partial.release("a", 0)
-    assert partial.receive("a", 0, data_of(request)) == []
+    assert partial.receive("a", 0, data_of(request)) == ()
     assert [r.begin for r in partial.request("b", 9)] == [BLOCK_LENGTH, 2 * BLOCK_LENGTH]

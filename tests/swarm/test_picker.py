@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magnetite.swarm.picker import RANDOM_FIRST, PiecePicker, lowest_bit
+from magnetite.swarm.picker import RANDOM_FIRST, PickingOrder, PiecePicker, lowest_bit
 from magnetite.torrent.pieces import everything, indices
 
 COUNT = 16
@@ -58,6 +58,35 @@ def test_a_piece_that_is_given_up_can_be_begun_again(rng):
     picker.reopen(2)
     assert picker.begin(0b011) is None
     assert picker.begin(0b111) == 2
+
+
+@given(MASKS, MASKS, st.lists(MASKS, max_size=30), st.booleans(), st.randoms(use_true_random=False))
+def test_a_piece_of_a_lower_rank_waits_for_all_of_a_higher_one(high, low, asks, is_sequential, rng):
+    low &= ~high
+    picker = picker_for([everything(COUNT)], everything(COUNT), rng)
+    picker.order = PickingOrder(high, low, is_sequential)
+
+    def rank(piece: int) -> int:
+        return (high >> piece & 1) - (low >> piece & 1)
+
+    for among in asks:
+        possible = set(indices(among & picker.open))
+        piece = picker.begin(among)
+        if piece is None:
+            assert not possible
+            continue
+        best = max(map(rank, possible))
+        assert rank(piece) == best
+        if is_sequential:
+            assert piece == min(each for each in possible if rank(each) == best)
+
+
+def test_the_order_may_change_in_between(rng):
+    picker = picker_for([everything(COUNT)], everything(COUNT), rng)
+    picker.order = PickingOrder(is_sequential=True)
+    assert [picker.begin(everything(COUNT)) for _ in range(3)] == [0, 1, 2]
+    picker.order = PickingOrder(high=1 << 9)
+    assert picker.begin(everything(COUNT)) == 9
 
 
 @given(st.integers(1, 1 << 300))

@@ -1,7 +1,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magnetite.swarm.pipeline import DEEPEST, FIRST_DEPTH, QUEUE_TIME, SHALLOWEST, Pipeline
+from magnetite.swarm.pipeline import (
+    DEEPEST,
+    FIRST_DEPTH,
+    LEAST_SHARE,
+    QUEUE_TIME,
+    REFILL,
+    SHALLOWEST,
+    TOGETHER,
+    Pipeline,
+    share_of,
+)
 
 
 def deliver(pipeline: Pipeline, rate: float, start: float, seconds: float) -> float:
@@ -10,6 +20,21 @@ def deliver(pipeline: Pipeline, rate: float, start: float, seconds: float) -> fl
     for block in range(1, count + 1):
         pipeline.on_blocks(1, start + block / rate)
     return start + count / rate
+
+
+@given(st.integers(0, 1000))
+def test_what_is_on_request_from_all_peers_is_shared_between_them(peers: int) -> None:
+    assert share_of(peers) >= LEAST_SHARE
+    assert share_of(peers) == LEAST_SHARE or share_of(peers) * peers <= TOGETHER
+
+
+def test_a_pipeline_is_refilled_in_bulk_and_no_deeper_than_its_share() -> None:
+    pipeline = Pipeline(now=0)
+    assert pipeline.room(FIRST_DEPTH, DEEPEST) == 0
+    assert pipeline.room(FIRST_DEPTH - 1, DEEPEST) == 0
+    assert pipeline.room(FIRST_DEPTH - FIRST_DEPTH // REFILL, DEEPEST) == FIRST_DEPTH // REFILL
+    assert pipeline.room(0, 5) == 5
+    assert pipeline.room(5, 5) == 0
 
 
 def test_every_block_deepens_a_young_pipeline():

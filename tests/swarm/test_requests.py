@@ -12,7 +12,7 @@ from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, RequestBook
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.pieces import everything, indices
-from magnetite.wire.messages import BLOCK_LENGTH, BlockRequest
+from magnetite.wire.messages import BLOCK_LENGTH, Block, BlockRequest
 from tests.torrent.samples import content, single
 
 PIECE_LENGTH = 2 * BLOCK_LENGTH
@@ -39,6 +39,9 @@ class Remote:
     def data(self, request: BlockRequest) -> bytes:
         begin = request.piece * PIECE_LENGTH + request.begin
         return bytes(request.length) if self.lies else DATA[begin : begin + request.length]
+
+    def block(self, request: BlockRequest) -> Block:
+        return Block(request.piece, request.begin, self.data(request))
 
 
 def book_of(*remotes: Remote, wanted: int = ALL, have: int = 0, seed: int = 0) -> RequestBook[Remote]:
@@ -147,16 +150,16 @@ class Swarming(RuleBasedStateMachine):
 
     def delivered(self, remote: Remote, at: int = 0) -> None:
         request = remote.inbox.pop(at)
-        arrival = self.book.on_block(remote, request, remote.data(request), self.now)
-        if arrival is not None:
-            assert remote not in arrival.cancel
-            for other in arrival.cancel:
-                assert other in self.here
-                if request in other.inbox and self.count % 2:  # else it had sent it before the cancel came
-                    other.inbox.remove(request)
-            if arrival.completed is not None:
-                assert arrival.completed.is_complete
-                self.committing.append(arrival.completed)
+        arrivals = self.book.on_blocks(remote, [remote.block(request)], self.now)
+        assert arrivals.length == arrivals.blocks * request.length
+        for other, cancelled in arrivals.cancel:
+            assert other in self.here
+            assert other is not remote
+            assert cancelled == request
+            if request in other.inbox and self.count % 2:  # else it had sent it before the cancel came
+                other.inbox.remove(request)
+        assert all(partial.is_complete for partial in arrivals.completed)
+        self.committing += arrivals.completed
 
     @precondition(lambda self: self.here)
     @rule(data=st.data(), most=st.integers(1, 3))
@@ -188,7 +191,7 @@ class Swarming(RuleBasedStateMachine):
     def send_what_nobody_asked_for(self, piece: int, data) -> None:
         stranger = Remote("stranger", ALL)
         request = BlockRequest(piece, 0, BLOCK_LENGTH)
-        assert self.book.on_block(stranger, request, bytes(BLOCK_LENGTH), self.now) is None
+        assert not self.book.on_blocks(stranger, [Block(piece, 0, bytes(BLOCK_LENGTH))], self.now).blocks
         assert not self.book.on_reject(stranger, request)
 
     @precondition(lambda self: self.here)
@@ -223,7 +226,7 @@ class Swarming(RuleBasedStateMachine):
     def commit(self, data, fails: bool) -> None:
         partial = self.committing.pop(data.draw(st.integers(0, len(self.committing) - 1)))
         if fails:
-            self.book.picker.reopen(partial.piece)  # the disk's fault
+            self.book.reopen(partial.piece)  # the disk's fault
         else:
             self.committed(partial)
 
@@ -241,7 +244,22 @@ class Swarming(RuleBasedStateMachine):
             assert len(partial.contributors) > 1
             assert self.book._suspects >= set(partial.contributors) & set(self.here)
 
+    @rule(wanted=st.one_of(st.just(ALL), MASKS))
+    def want(self, wanted: int) -> None:
+        """The user selects other files."""
+        self.book.want(wanted)
+
     # -- what must hold at any time --
+
+    @invariant()
+    def every_piece_is_open_or_closed_or_begun_or_on_its_way_to_the_disk_or_had(self) -> None:
+        book = self.book
+        begun = sum(1 << piece for piece in book._partials)
+        committing = sum(1 << partial.piece for partial in self.committing)
+        masks = [book.picker.open, book._closed, begun, committing, book.have]
+        assert sum(masks) == ALL
+        assert not (book.picker.open | begun) & ~book.wanted
+        assert not book._closed & book.wanted
 
     @invariant()
     def debts_and_requesters_agree(self) -> None:
@@ -262,7 +280,8 @@ class Swarming(RuleBasedStateMachine):
     @invariant()
     def every_piece_is_in_one_place(self) -> None:
         book = self.book
-        places = [*indices(book.picker.open), *book._partials, *(p.piece for p in self.committing)]
+        committing = [p.piece for p in self.committing if book.wanted >> p.piece & 1]
+        places = [*indices(book.picker.open), *book._partials, *committing]
         assert sorted(places) == list(indices(book.missing))
         assert book._unasked == {p.piece: p for p in book._partials.values() if p.has_unrequested}
         assert book._suspects <= set(self.here)
@@ -336,12 +355,11 @@ def test_liars_are_found_one_after_the_other_and_nobody_else_is(honest, lying, s
         remote.inbox += book.next_requests(remote, remote.pieces, rng.randint(1, 3), now)
         if remote.inbox:
             request = remote.inbox.pop(0)
-            arrival = book.on_block(remote, request, remote.data(request), now)
-            if arrival is not None and arrival.completed is not None:
-                worked |= arrival.completed.contributors.keys()
-                if is_right(arrival.completed):
-                    book.on_verified(arrival.completed)
-                elif (guilty := book.on_failed(arrival.completed)) is not None:
+            for completed in take(book, remote, [request], now):
+                worked |= completed.contributors.keys()
+                if is_right(completed):
+                    book.on_verified(completed)
+                elif (guilty := book.on_failed(completed)) is not None:
                     banned.append(guilty)
                     here.remove(guilty)
                     book.on_gone(guilty, ALL)
@@ -356,8 +374,7 @@ def test_liars_are_found_one_after_the_other_and_nobody_else_is(honest, lying, s
 
 def take(book: RequestBook[Remote], remote: Remote, requests: list[BlockRequest], now: float = 0) -> list:
     """The blocks arrive; the pieces they complete."""
-    arrivals = [book.on_block(remote, request, remote.data(request), now) for request in requests]
-    return [arrival.completed for arrival in arrivals if arrival and arrival.completed]
+    return book.on_blocks(remote, [remote.block(request) for request in requests], now).completed
 
 
 def test_a_begun_piece_is_finished_before_another_is_begun():
@@ -374,9 +391,8 @@ def test_near_the_end_a_block_is_asked_of_three_and_the_first_copy_frees_the_oth
     book = book_of(*remotes, wanted=0b1)
     asked = [book.next_requests(remote, ALL, 9, 0) for remote in remotes]
     assert asked == [asked[0]] * ENDGAME_COPIES + [[]]
-    arrival = book.on_block(remotes[1], asked[0][0], remotes[1].data(asked[0][0]), 1)
-    assert arrival is not None
-    assert arrival.cancel == (remotes[0], remotes[2])
+    arrivals = book.on_blocks(remotes[1], [remotes[1].block(asked[0][0])], 1)
+    assert arrivals.cancel == [(remotes[0], asked[0][0]), (remotes[2], asked[0][0])]
     assert [book.owed(remote) for remote in remotes] == [1, 1, 1, 0]
 
 
@@ -407,9 +423,7 @@ def test_a_choked_request_is_for_others_but_still_taken_when_it_comes():
     book.lapse(a)
     assert book.owed(a) == 2
     assert book.next_requests(b, ALL, 9, 0) == asked
-    arrival = book.on_block(a, asked[0], a.data(asked[0]), 1)
-    assert arrival is not None
-    assert arrival.cancel == (b,)
+    assert book.on_blocks(a, [a.block(asked[0])], 1).cancel == [(b, asked[0])]
 
 
 def test_a_block_asked_again_of_the_same_peer_counts_once():

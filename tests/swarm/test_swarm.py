@@ -8,9 +8,8 @@ import pytest
 import trio
 
 from magnetite.endpoint import Endpoint
-from magnetite.errors import NetworkError, PrivateTorrent, Reason, StorageError
+from magnetite.errors import NetworkError, PrivateTorrent, Reason
 from magnetite.events import (
-    DownloadFailed,
     Event,
     MetadataFetched,
     MetadataRefused,
@@ -268,29 +267,6 @@ async def test_two_peers_that_dial_each_other_at_once_keep_one_connection(fabric
             with trio.fail_after(5):
                 await first.completed()
                 await second.completed()
-
-
-class FullDisk(MemoryStorage):
-    """A disk with room for two pieces."""
-
-    async def commit(self, piece: int, data: bytes) -> bool:  # type: ignore[override]
-        if self._present.bit_count() >= 2:
-            raise StorageError("no room for sample.bin; make some and start again", Reason.DISK_FULL)
-        return await super().commit(piece, data)
-
-
-async def test_a_full_disk_ends_the_download_and_says_so(fabric: Fabric) -> None:
-    data = content(400_000)
-    metainfo = torrent_of(data)
-    events: list[Event] = []
-    async with client_at(fabric, "10.0.0.1") as seed, client_at(fabric, "10.0.0.2", observe=events.append) as leech:
-        await seed.add(metainfo, storage=using(await stored(metainfo, data)))
-        download = await leech.add(metainfo, storage=using(FullDisk(metainfo)), peers=[("10.0.0.1", PORT)])
-        with trio.fail_after(20), pytest.raises(StorageError, match="no room") as caught:
-            await download.completed()
-        assert caught.value.reason is Reason.DISK_FULL
-        assert any(isinstance(event, DownloadFailed) for event in events)
-        assert not leech.downloads
 
 
 async def test_a_private_torrent_is_refused_also_when_only_its_metadata_tells(fabric: Fabric) -> None:

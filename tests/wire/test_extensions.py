@@ -14,6 +14,7 @@ from magnetite.wire.extensions import (
     MetadataMessage,
     MetadataReject,
     MetadataRequest,
+    decode_dont_have,
     decode_extension_handshake,
     decode_metadata,
     encode_metadata,
@@ -32,6 +33,7 @@ extension_handshakes = st.builds(
     reqq=st.none() | positive,
     yourip=st.none() | st.ip_addresses().map(str),
     upload_only=st.none() | st.booleans(),
+    e=st.none() | st.booleans(),
 )
 bencodable = st.recursive(
     st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=20),
@@ -62,7 +64,7 @@ def test_the_examples_of_bep_10_and_bep_9_decode() -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_decode_or_raise_remote_protocol_error(payload: bytes) -> None:
-    for decode in (decode_extension_handshake, decode_metadata):
+    for decode in (decode_extension_handshake, decode_metadata, decode_dont_have):
         try:
             decode(payload)
         except RemoteProtocolError:
@@ -71,7 +73,7 @@ def test_any_bytes_decode_or_raise_remote_protocol_error(payload: bytes) -> None
 
 @given(
     st.dictionaries(
-        st.sampled_from([b"m", b"v", b"p", b"metadata_size", b"reqq", b"yourip", b"upload_only", b"other"]),
+        st.sampled_from([b"m", b"v", b"p", b"metadata_size", b"reqq", b"yourip", b"upload_only", b"e", b"other"]),
         bencodable,
     )
 )
@@ -193,3 +195,7 @@ def test_unknown_types_are_ignored(msg_type: int) -> None:
 def test_a_metadata_message_that_lacks_something_is_refused(payload: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         decode_metadata(payload)
+
+
+def test_a_piece_that_is_had_no_more_is_four_bytes() -> None:
+    assert decode_dont_have(b"\0\0\1\2") == 258

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from magnetite.errors import LocalProtocolError, WireError
 from magnetite.wire.handshake import INFO_HASH_KNOWN, Handshake
 from magnetite.wire.messages import (
+    BLOCK_LENGTH,
     MAX_BLOCK,
     MAX_EXTENDED,
     MAX_PIECES,
@@ -32,7 +33,7 @@ from magnetite.wire.messages import (
     Unchoke,
     encode,
 )
-from magnetite.wire.peer_wire import PeerWire
+from magnetite.wire.peer_wire import LARGE_BUFFER, PeerWire
 from tests.wire.streams import HANDSHAKE, PIECES, conversations, feed, frame, handshakes, shaken, stream
 
 BITFIELD = BitfieldMessage(b"\xff" * (PIECES // 8))
@@ -50,6 +51,28 @@ def test_any_chunking_gives_the_messages_that_were_sent(
     wire = PeerWire(piece_count=piece_count)
     assert feed(wire, stream(messages), sizes) == messages
     assert wire.handshake == HANDSHAKE
+
+
+@given(
+    st.lists(st.sampled_from([BLOCK_LENGTH, BLOCK_LENGTH - 1, BLOCK_LENGTH + 1, 1, 0]), min_size=1, max_size=30),
+    st.lists(st.integers(1, 50_000), max_size=60),
+    st.lists(st.integers(0, PIECES), min_size=1, max_size=4),
+)
+def test_blocks_of_the_usual_length_are_read_as_all_others(
+    lengths: list[int], sizes: list[int], pieces: list[int]
+) -> None:
+    """They take a way of their own: the same blocks, and the same objection to a piece that does not exist."""
+    sent = [
+        Block(pieces[number % len(pieces)], number << 14, bytes([number]) * length)
+        for number, length in enumerate(lengths)
+    ]
+    wire = PeerWire(piece_count=PIECES)
+    if any(block.piece >= PIECES for block in sent):
+        with pytest.raises(WireError, match="piece"):
+            feed(wire, stream(sent), sizes)
+    else:
+        assert feed(wire, stream(sent), sizes) == sent
+        assert wire._highest_piece == max(block.piece for block in sent)
 
 
 def test_a_drip_of_single_bytes_gives_the_messages_that_were_sent() -> None:
@@ -270,10 +293,10 @@ def test_an_idle_wire_holds_little_memory() -> None:
     assert capacity(wire) == 16 << 10
 
 
-def test_blocks_make_the_buffer_grow_to_256_kib_and_no_further() -> None:
+def test_blocks_make_the_buffer_grow_to_half_a_mebibyte_and_no_further() -> None:
     wire = shaken()
     feed(wire, encode(Block(0, 0, b"x" * 16384)) * 200)
-    assert capacity(wire) == 256 << 10
+    assert capacity(wire) == LARGE_BUFFER
 
 
 def test_a_long_message_is_given_memory_as_it_comes_and_not_for_its_claim() -> None:
@@ -299,7 +322,7 @@ def test_a_connection_with_blocks_keeps_its_memory_even_if_each_comes_alone() ->
     feed(wire, block * 200)
     for _ in range(30):
         feed(wire, block)
-    assert capacity(wire) == 256 << 10
+    assert capacity(wire) == LARGE_BUFFER
 
 
 def test_data_of_a_block_is_a_view_of_the_buffer_until_the_next_one() -> None:

@@ -23,6 +23,7 @@ from magnetite.cli.publish import publish
 from magnetite.cli.sample import sample
 from magnetite.cli.scrape import scrape
 from magnetite.cli.share import share
+from magnetite.cli.verify import verify
 
 _EPILOG = "\b\nExit status:\n" + "\n".join(f"  {code:3}  {meaning}" for code, meaning in MEANINGS.items())
 
@@ -51,7 +52,7 @@ def magnetite(context: click.Context, config: Path | None) -> None:
         raise click.UsageError(f"{config}: there is no such file; check the name")
 
 
-for verb in (get, info, share, create, peers, scrape, publish, item, sample, node, status, demo):
+for verb in (get, info, share, create, verify, peers, scrape, publish, item, sample, node, status, demo):
     magnetite.add_command(verb)
 
 

@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     NO_NODE = 10
     NOT_FOUND = 11
     CONFLICT = 12
+    DIFFERS = 13
     INTERRUPTED = 130  # 128 + SIGINT, as shells count
     BROKEN_PIPE = 141  # 128 + SIGPIPE
     TERMINATED = 143  # 128 + SIGTERM
@@ -43,6 +44,7 @@ MEANINGS: Final = {
     ExitCode.NO_NODE: "no node is running there",
     ExitCode.NOT_FOUND: "nobody in the DHT has it",
     ExitCode.CONFLICT: "somebody else has written meanwhile",
+    ExitCode.DIFFERS: "what is on disk is not what the torrent holds",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C; what was verified is saved",
     ExitCode.BROKEN_PIPE: "whoever read the output has gone",
     ExitCode.TERMINATED: "ended by SIGTERM; what was verified is saved",
@@ -65,11 +67,13 @@ _CODES: Final = {
     Reason.NOT_WRITABLE: ExitCode.FILES,
     Reason.NOT_READABLE: ExitCode.FILES,
     Reason.FILES_IN_THE_WAY: ExitCode.FILES,
+    Reason.NOT_STORABLE: ExitCode.FILES,
     Reason.DISK_ERROR: ExitCode.FILES,
     Reason.TIMEOUT: ExitCode.TIMEOUT,
     Reason.NO_NODE: ExitCode.NO_NODE,
     Reason.NOT_FOUND: ExitCode.NOT_FOUND,
     Reason.CONFLICT: ExitCode.CONFLICT,
+    Reason.CONTENT_DIFFERS: ExitCode.DIFFERS,
     Reason.INTERRUPTED: ExitCode.INTERRUPTED,
     Reason.SHUTTING_DOWN: ExitCode.TERMINATED,
 }

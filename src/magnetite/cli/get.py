@@ -11,22 +11,30 @@ from pathlib import Path
 
 import click
 
+from magnetite.cli.completion import NOTHING_SPECIAL, Finishing, blaming_the_disk, finishing_options
+from magnetite.cli.explaining import explaining
 from magnetite.cli.feeds import follow, resolve
-from magnetite.cli.options import Networking, report_options, swarm_options
+from magnetite.cli.many import Failure, see_all_through, status_of_all, understand, worst_of
+from magnetite.cli.options import Networking, limit_options, report_options, serve_option, swarm_options
+from magnetite.cli.preferring import preference_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
+from magnetite.cli.serving import ServingCommand, serving
 from magnetite.cli.status import DhtTally, Phase, Status, status_of
 from magnetite.cli.text import printable, size
 from magnetite.cli.torrent_argument import parse_torrent
-from magnetite.client import Client
+from magnetite.client import Address, Client
 from magnetite.download import Download
-from magnetite.errors import InvalidMetainfo, LocalProtocolError, PrivateTorrent, Reason, StorageError
+from magnetite.errors import InvalidMetainfo, LocalProtocolError, MagnetiteError, PrivateTorrent, Reason, StorageError
 from magnetite.events import Event
 from magnetite.hub import Observer
 from magnetite.ids import InfoHash
+from magnetite.swarm.preference import Preference
 from magnetite.torrent.magnet import FeedLink, MagnetLink, parse_feed_link
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.selection import FileSelection, parse_selection
+
+USUAL = Preference()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +46,16 @@ class Wish:
     files: FileSelection | None = None  # None for those the link selects, or all
     seed_ratio: float = 0.0  # bytes sent for each byte of content before it ends; infinity for never
     follow: bool = False  # go on to what the publisher names next
+    serve: Address | None = None  # where its files can be had while it downloads
+    preference: Preference = USUAL
+    finishing: Finishing = NOTHING_SPECIAL
+    explain: bool = False  # say again and again what it waits for
 
 
-@click.command(epilog="Example:  magnetite get 'magnet:?xt=urn:btih:…' --dir ~/Downloads --files '*.iso'")
-@click.argument("torrent", metavar="MAGNET|INFOHASH|FILE.torrent")
+@click.command(
+    cls=ServingCommand, epilog="Example:  magnetite get 'magnet:?xt=urn:btih:…' --dir ~/Downloads --files '*.iso'"
+)
+@click.argument("torrents", metavar="MAGNET|INFOHASH|FILE.torrent...", nargs=-1, required=True)
 @click.option(
     "--dir",
     "folder",
@@ -60,28 +74,43 @@ class Wish:
 @click.option("--keep-seeding", is_flag=True, help="Give it back until Ctrl-C.")
 @click.option("--seed-ratio", type=click.FloatRange(min=0), metavar="R", help="Give back R times its size, then end.")
 @click.option("--follow", is_flag=True, help="Of a publisher's link: go on to what is published next, until Ctrl-C.")
+@click.option("--explain", is_flag=True, help="Say every 10 seconds, and at the end, what it waits for, and why.")
+@preference_options
+@serve_option
+@finishing_options
 @swarm_options
+@limit_options
 @report_options
 def get(
-    torrent: str,
+    torrents: tuple[str, ...],
     folder: Path,
     files: FileSelection | None,
     keep_seeding: bool,
     seed_ratio: float | None,
     follow: bool,
+    serve: Address | None,
+    preference: Preference,
+    finishing: Finishing,
+    explain: bool,
     networking: Networking,
     run: Callable[..., None],
 ) -> None:
-    """Download a torrent, verify it, and end when it is complete.
+    """Download torrents, verify them, and end when they are complete.
 
     Called again it goes on where it stopped. Of a publisher's link, magnet:?xs=urn:btpk:…, it is the torrent that was
-    published last.
+    published last. Of several torrents none waits for another, and the exit code is the highest of theirs.
     """
+    if len(torrents) > 1 and (files or follow or serve or preference.high):
+        raise click.UsageError("--files, --first, --follow and --serve are for one torrent; several are named here")
+    if serve is not None and follow:
+        raise click.UsageError("--serve is for one torrent, --follow for one after the other: choose one")
     if keep_seeding and seed_ratio is not None:
         raise click.UsageError("--keep-seeding never ends, --seed-ratio says when to end: choose one")
     if seed_ratio is None:
-        seed_ratio = inf if keep_seeding or follow else 0.0
-    run(partial(fetch, Wish(torrent, folder, files, seed_ratio, follow), networking), serves=follow)
+        seed_ratio = inf if keep_seeding or follow or serve else 0.0
+    serves = follow or serve is not None
+    wish = Wish(torrents[0], folder, files, seed_ratio, follow, serve, preference, finishing, explain)
+    run(partial(fetch if len(torrents) == 1 else partial(fetch_all, torrents), wish, networking), serves=serves)
 
 
 async def fetch(wish: Wish, networking: Networking, report: Report, observe: Observer | None = None) -> None:
@@ -111,7 +140,49 @@ async def fetch(wish: Wish, networking: Networking, report: Report, observe: Obs
                 assert client.node is not None
                 download = await errand.begin(MagnetLink(await resolve(client.node, feed), feed.name))
             assert download is not None
-            await errand.see_through(download)
+            async with (
+                serving(download, wish.serve, report),
+                explaining(client.downloads.values, report, always=wish.explain),
+            ):
+                await errand.see_through(download)
+
+
+async def fetch_all(texts: Sequence[str], wish: Wish, networking: Networking, report: Report) -> None:
+    """Download all that the texts name, each as the wish says but for its torrent.
+
+    Raises MagnetiteError in the end, if one of them could not be had; at once, if none makes sense.
+    """
+    _refuse_unusable(wish, None, networking)
+    failures: list[Failure] = []
+    tally = DhtTally()
+
+    def fail(failure: Failure) -> None:
+        failures.append(failure)
+        report.say(f"magnetite: {printable(failure.what)}: {failure.error}")
+
+    def observe(event: Event) -> None:
+        tally.observe(event)
+        report.observe(event)
+
+    torrents = understand(texts, fail)
+    if not torrents:
+        raise worst_of(failures)
+    async with networking.open_client(observe) as client:
+        errand = Errand(wish, networking, client, tally, report)
+        downloads = []
+        for torrent in torrents.values():
+            try:
+                downloads.append(await errand.begin(torrent))
+            except MagnetiteError as error:
+                fail(Failure(torrent.name or str(torrent.info_hash), error))
+
+        def status() -> Status:
+            return status_of_all([download.progress() for download in downloads if not download.error], len(failures))
+
+        async with report.showing(status), explaining(client.downloads.values, report, always=wish.explain):
+            await see_all_through(downloads, errand.see_through, fail)
+    if failures:
+        raise worst_of(failures)
 
 
 class Errand:
@@ -134,15 +205,22 @@ class Errand:
 
     async def begin(self, torrent: MagnetLink | Metainfo) -> Download:
         wish, folder = self._wish, self._place(torrent.info_hash)
-        download = await self._client.add(torrent, into=folder, files=wish.files, peers=self._networking.peers)
+        storage = wish.finishing.storage(wish.folder, folder)
+        download = await self._client.add(
+            torrent, into=folder, files=wish.files, peers=self._networking.peers, storage=storage
+        )
+        download.prefer(wish.preference)
         self._download = download
         return download
 
     async def see_through(self, download: Download) -> None:
         """Until it is complete, and given back as far as that was wished for. Raises what ends it early."""
-        await download.completed()
-        await _report_saved(await download.metadata(), download, self._place(download.info_hash), self._report)
-        await give_back(download, self._wish.seed_ratio)
+        with blaming_the_disk(download):
+            await download.completed()
+            metainfo, folder = await download.metadata(), self._place(download.info_hash)
+            await _report_saved(metainfo, download, folder, self._report)
+            await self._wish.finishing.run_command(metainfo, _place(metainfo, folder), self._report)
+            await give_back(download, self._wish.seed_ratio)
 
     def _place(self, info_hash: InfoHash) -> Path:
         """What a publisher names is mostly called as what it replaces, and content is never overwritten by other."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,13 +24,17 @@ from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.endpoint import split_host_port
 from magnetite.hub import Observer
 from magnetite.swarm.places import Places
+from magnetite.swarm.throttle import SLOWEST, Limits
 
 Command: TypeAlias = Callable[..., None]
 
 DHT_STATE = "dht.state"  # the file in the state folder where client and node keep the DHT's contacts
 CONTROL_SOCKET = "control.sock"  # in the state folder, where a running node takes orders
 NODE_PORT = 6881
+SERVE_AT = "127.0.0.1:8080"  # of `--serve` without an address
 READ_ONLY = {"auto": None, "yes": True, "no": False}
+NO_LIMITS = Limits()
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Networking:
     state: Path | None = None
     dht: bool = True
     peers: tuple[Address, ...] = ()
+    limits: Limits = NO_LIMITS
+    max_peers: int | None = None  # connections, in all and of each torrent; None for the usual number
 
     def open_client(
         self,
@@ -58,7 +66,8 @@ class Networking:
             dht=self.dht,
             state=self.state,
             observe=observe,
-            places=places,
+            places=Places(self.max_peers, self.max_peers) if places is None and self.max_peers else places,
+            limits=self.limits,
             dial_rate=dial_rate,
             query_rate=query_rate,
             address_rate=address_rate,
@@ -241,6 +250,52 @@ def swarm_options(command: Command) -> Command:
     )
     no_dht = click.option("--no-dht", "dht", flag_value=False, default=True, help="Do without the DHT.")
     return peers(no_dht(dht_options(command)))
+
+
+def serve_option(command: Command) -> Command:
+    """`--serve`; the command gets `serve`, and is a ServingCommand, so that the address may be left out."""
+    return click.option(
+        "--serve",
+        callback=_optional_address,
+        metavar="[HOST:PORT]",
+        help=f"Serve the files over HTTP while they download, for a player, until Ctrl-C.  [address: {SERVE_AT}]",
+    )(command)
+
+
+class Rate(click.ParamType[float]):
+    """Bytes/s with a unit, such as `500k` or `2M`, the units of 1024."""
+
+    name = "rate"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?)(?:i?b)?(?:/s)?", str(value).strip(), re.I | re.A)
+        if match is None:
+            self.fail(f"{value!r} is no rate; write bytes a second, such as 500k or 2M", parameter, context)
+        rate = float(match[1]) * UNITS[match[2].lower()]
+        if not SLOWEST <= rate < inf:
+            self.fail(f"{value!r}: slower than 1k is too slow for any peer to wait for", parameter, context)
+        return rate
+
+
+def limit_options(command: Command) -> Command:
+    """How fast, and with how many peers; within `swarm_options`, whose `networking` then says so."""
+
+    @click.option("--max-download", type=Rate(), metavar="RATE", help="Receive no faster: bytes/s, as 500k or 2M.")
+    @click.option("--max-upload", type=Rate(), metavar="RATE", help="Send no faster: bytes/s, as 500k or 2M.")
+    @click.option("--max-peers", type=click.IntRange(1), metavar="N", help="Have no more connections than that.")
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        networking: Networking,
+        max_download: float | None,
+        max_upload: float | None,
+        max_peers: int | None,
+        **options: Any,
+    ) -> None:
+        limited = replace(networking, limits=Limits(max_download, max_upload), max_peers=max_peers)
+        command(*args, networking=limited, **options)
+
+    return wrapped
 
 
 def _ip(context: click.Context, parameter: click.Parameter, text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from magnetite.cli.create import hash_files, report_created, save_torrent
-from magnetite.cli.options import Networking, report_options, swarm_options
+from magnetite.cli.options import Networking, limit_options, report_options, swarm_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
 from magnetite.cli.status import DhtTally, status_of
@@ -19,14 +19,18 @@ from magnetite.events import Event
 @click.command(epilog="Example:  magnetite share holiday/ --save holiday.torrent")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write the torrent there, too.")
+@click.option(
+    "--super-seed", is_flag=True, help="Show each peer one piece at a time: for the only seed, on a slow line (BEP 16)."
+)
 @swarm_options
+@limit_options
 @report_options
-def share(path: Path, save: Path | None, networking: Networking, run: Callable[..., None]) -> None:
+def share(path: Path, save: Path | None, super_seed: bool, networking: Networking, run: Callable[..., None]) -> None:
     """Share a file or folder: print its magnet link, then seed it until Ctrl-C."""
-    run(partial(_share, path, save, networking), serves=True)
+    run(partial(_share, path, save, super_seed, networking), serves=True)
 
 
-async def _share(path: Path, save: Path | None, networking: Networking, report: Report) -> None:
+async def _share(path: Path, save: Path | None, super_seed: bool, networking: Networking, report: Report) -> None:
     created = await hash_files(path, report)
     metainfo = created.metainfo
     if save is not None:
@@ -40,7 +44,9 @@ async def _share(path: Path, save: Path | None, networking: Networking, report: 
     async with networking.open_client(observe) as client:
         await report_created(metainfo, save, report)  # not before we can be reached
         report.say(f"peers reach us at port {client.port}")
-        download = await client.add(metainfo, into=_folder(path), peers=networking.peers, resume=created.resume)
+        download = await client.add(
+            metainfo, into=_folder(path), peers=networking.peers, resume=created.resume, super_seed=super_seed
+        )
         async with report.showing(lambda: status_of(download.progress(), tally if networking.dht else None)):
             await download.completed()
             await give_back(download)

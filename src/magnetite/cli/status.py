@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from magnetite.cli.text import count, duration, shortened, size
+from magnetite.cli.text import count, duration, printable, shortened, size
 from magnetite.download import Progress
+from magnetite.errors import Reason
 from magnetite.events import Announced, BootstrapFailed, BootstrapFinished, Event, LookupProgress
 from magnetite.ids import InfoHash
+from magnetite.swarm.disk import RETRY_EVERY
 
 
 class Phase(Enum):
@@ -25,6 +27,7 @@ class Phase(Enum):
     DOWNLOADING = auto()
     SEEDING = auto()
     SERVING = auto()
+    PAUSED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class DhtTally:
 
 def status_of(progress: Progress, dht: DhtTally | None) -> Status:
     """Where one download is. `dht` is None where it does without the DHT."""
+    if progress.paused is not None:
+        return _paused(progress, *progress.paused)
     if not progress.is_checked:
         if progress.pieces is None:
             return _without_metadata(progress, dht)
@@ -114,6 +119,13 @@ def _downloading(progress: Progress, dht: DhtTally | None) -> Status:
     left = duration((length - progress.present) / progress.download_rate)
     words = f"{_name(progress)}: {amount}, {size(progress.download_rate)}/s from {peers}, {left} left"
     return Status(Phase.DOWNLOADING, words, progress.present, length)
+
+
+def _paused(progress: Progress, reason: Reason, detail: str) -> Status:
+    words = f"{_name(progress)}: paused"
+    if reason is not Reason.PAUSED_BY_USER:
+        words += f": {printable(detail or reason.value)}; trying again every {duration(RETRY_EVERY)}"
+    return Status(Phase.PAUSED, words, progress.present, progress.length or None)
 
 
 def _seeding(progress: Progress, dht: DhtTally | None) -> Status:

@@ -6,6 +6,7 @@ import random
 from socket import AF_INET, AF_INET6, inet_pton  # conversions only: no socket is opened here
 from typing import Final
 
+from magnetite.crc32c import crc32c
 from magnetite.endpoint import Scope, scope_of
 from magnetite.ids import NodeId
 
@@ -13,7 +14,6 @@ _MASK4: Final = bytes.fromhex("030f3fff")
 _MASK6: Final = bytes.fromhex("0103070f1f3f7fff")  # of the high 64 bits
 _PREFIX: Final = 21  # bits of an id that the address prescribes
 _FREE: Final = 160 - _PREFIX
-_CASTAGNOLI: Final = 0x82F63B78  # CRC-32C's polynomial, the lowest bit first
 
 
 def make_id(ip: str, rng: random.Random) -> NodeId:
@@ -34,20 +34,4 @@ def _prefix(ip: str, chance: int) -> int:
     packed = inet_pton(AF_INET6 if ":" in ip else AF_INET, ip)[: len(mask)]
     masked = bytearray(byte & kept for byte, kept in zip(packed, mask, strict=True))
     masked[0] |= chance << 5
-    return _crc32c(masked) >> (32 - _PREFIX)
-
-
-def _crc32c(data: bytes | bytearray) -> int:
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
-def _table_entry(byte: int) -> int:
-    for _ in range(8):
-        byte = byte >> 1 ^ (_CASTAGNOLI if byte & 1 else 0)
-    return byte
-
-
-_TABLE: Final = [_table_entry(byte) for byte in range(256)]
+    return crc32c(masked) >> (32 - _PREFIX)

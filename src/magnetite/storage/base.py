@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +52,17 @@ class Storage(Protocol):
 
     async def flush(self) -> None:
         """Returns when every committed piece is on the disk itself (fsync) and complete files have their names."""
+        ...
+
+    async def look_again(self, files: Collection[int]) -> None:
+        """These files, by index, were changed by somebody else: none of their pieces is known to be right any more.
+
+        No commit may be under way. `verify` tells of each piece whether it is still right.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """What is wanted is complete and flushed: take it to where it is to stay, if that is elsewhere."""
         ...
 
     async def stats(self) -> tuple[FileStat | None, ...]:

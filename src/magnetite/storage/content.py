@@ -19,6 +19,7 @@ from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap, Span
 
 OPEN_FILES = 100  # of the 1,024 descriptors that many systems allow a process
+NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
 CHUNK = 1 << 20  # bytes read at a time to be hashed
 
 
@@ -29,20 +30,47 @@ class Content:
     synced; a file is noted before it is written, so that a write that fails half-way is not forgotten.
     """
 
-    def __init__(self, metainfo: Metainfo, folder: Folder, wanted: Collection[int]) -> None:
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        folder: Folder,
+        wanted: Collection[int],
+        *,
+        destination: Folder | None = None,
+        preallocate: bool = False,
+        open_files: OpenFiles | None = None,
+    ) -> None:
         self._metainfo = metainfo
         self._map = PieceMap(metainfo)
         self._folder = folder
-        self._layout = Layout(metainfo.files, folder)
-        self._open_files = OpenFiles(OPEN_FILES)
+        self._destination = destination  # where the files are to be taken yet
+        self._layout = Layout(metainfo.files, folder, preallocate=preallocate)
+        self._open_files = OpenFiles(OPEN_FILES, open_files)
         self._right = 0
         self._unsynced: set[int] = set()
         self._lock = Lock()  # of the two above
         self._empty = [file for file in sorted(wanted) if not metainfo.files[file].length]
 
     def survey(self) -> None:
-        """Look what is there; nothing is made or changed."""
+        """Look what is there; nothing is made or changed, except that a move that was begun is carried on."""
         self._layout.survey()
+        if self._destination is not None and self._layout.stands_in(self._destination):
+            self.settle()
+            self._layout.survey()
+
+    def settle(self) -> None:
+        """Take the files to their destination, if they are not there already."""
+        if self._destination is not None:
+            self._layout.move(self._destination)
+            self._folder, self._destination = self._destination, None
+
+    def look_again(self, files: Collection[int]) -> None:
+        """Forget what was known of these files, and look where they stand now. No piece may be on its way to them."""
+        self._open_files.drop((file, to_write) for file in files for to_write in (False, True))
+        self._layout.look_again(files)
+        with self._lock:
+            self._right &= ~self._map.pieces_of(files)
+            self._unsynced.difference_update(file for file in files if self._layout.is_missing(file))
 
     def commit(self, piece: int, data: Buffer) -> bool:
         if sha1(data).digest() != self._metainfo.piece_hash(piece):
@@ -58,6 +86,21 @@ class Content:
     def read(self, piece: int, begin: int, length: int) -> Buffer:
         parts = [self._read(span) for span in self._map.spans(piece, begin, length)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_cached(self, piece: int, begin: int, length: int) -> Buffer | None:
+        """As `read`, but never waits for the disk: None where the bytes are not all in memory, or it cannot be told."""
+        spans = self._map.spans(piece, begin, length)
+        if NOWAIT is None or len(spans) != 1 or self._is_padding(spans[0].file):
+            return None
+        data = bytearray(length)
+        with self._open_files.borrow_open((spans[0].file, False)) as descriptor:
+            if descriptor is None:
+                return None
+            try:
+                count = os.preadv(descriptor, [data], spans[0].offset, NOWAIT)
+            except OSError:  # it would wait, or cannot tell, or fails: so will `read`, and say why
+                return None
+        return data if count == length else None
 
     def verify(self, piece: int) -> bool:
         is_right = self.hash_piece(piece) == self._metainfo.piece_hash(piece)
@@ -76,7 +119,12 @@ class Content:
                 return None
             for at in range(0, span.length, CHUNK):
                 part = Span(span.file, span.offset + at, min(CHUNK, span.length - at))
-                data = self._read_what_is_there(part)
+                try:
+                    data = self._read_what_is_there(part)
+                except StorageError as error:
+                    if _is_gone(error):
+                        return None
+                    raise
                 if len(data) < part.length:
                     return None
                 digest.update(data)
@@ -134,7 +182,7 @@ class Content:
         data = self._read_what_is_there(span)
         if len(data) < span.length:
             raise StorageError(
-                f"{self._layout.path(span.file)}: shorter than it was; something else has changed it, start again",
+                f"{self._layout.path(span.file)}: shorter than it was; something else has changed it",
                 Reason.DISK_ERROR,
             )
         return data
@@ -153,5 +201,13 @@ class Content:
     def _sync(self, files: set[int]) -> None:
         for file in sorted(files):
             opener = partial(self._layout.open_to_read, file)
-            with self._open_files.borrow((file, False), opener) as descriptor, naming(self._layout.path(file)):
-                os.fsync(descriptor)
+            try:
+                with self._open_files.borrow((file, False), opener) as descriptor, naming(self._layout.path(file)):
+                    os.fsync(descriptor)
+            except StorageError as error:
+                if not _is_gone(error) or self._is_ours(file):
+                    raise  # else nothing of worth has gone with it
+
+
+def _is_gone(error: StorageError) -> bool:
+    return isinstance(error.__cause__, FileNotFoundError)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from magnetite.errors import Reason, StorageError
 
 _KNOWN: dict[int | None, tuple[Reason, str]] = {
-    errno.ENOSPC: (Reason.DISK_FULL, "the disk is full; make room and start again"),
-    errno.EDQUOT: (Reason.DISK_FULL, "your disk quota is used up; make room and start again"),
-    errno.EFBIG: (Reason.DISK_ERROR, "the file system takes no file this large; choose another folder"),
+    errno.ENOSPC: (Reason.DISK_FULL, "the disk is full; make room"),
+    errno.EDQUOT: (Reason.DISK_FULL, "your disk quota is used up; make room"),
+    errno.EFBIG: (Reason.NOT_STORABLE, "the file system takes no file this large; choose another folder"),
     errno.EACCES: (Reason.NOT_WRITABLE, "permission denied; change its permissions or choose another folder"),
     errno.EPERM: (Reason.NOT_WRITABLE, "not permitted; change its permissions or choose another folder"),
     errno.EROFS: (Reason.NOT_WRITABLE, "the file system is read-only; choose another folder"),
@@ -22,7 +22,7 @@ _KNOWN: dict[int | None, tuple[Reason, str]] = {
     errno.ENXIO: (Reason.FILES_IN_THE_WAY, "something else than a file stands there; move it away"),
     errno.EMFILE: (Reason.DISK_ERROR, "too many open files; raise the limit (ulimit -n)"),
     errno.EEXIST: (Reason.FILES_IN_THE_WAY, "the name is taken by something else; move it away"),
-    errno.ENAMETOOLONG: (Reason.DISK_ERROR, "the file system takes no name this long; choose another folder"),
+    errno.ENAMETOOLONG: (Reason.NOT_STORABLE, "the file system takes no name this long; choose another folder"),
 }
 
 

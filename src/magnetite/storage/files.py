@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
+from magnetite.errors import LocalProtocolError
 from magnetite.net.base import Buffer
 from magnetite.storage.base import FileStat
 from magnetite.storage.content import Content
 from magnetite.storage.folder import Folder
+from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.workers import Workers
 from magnetite.torrent.metainfo import Metainfo
+
+T = TypeVar("T")
 
 THREADS = 2  # one hashes and writes 1.9 GB/s; a second keeps uploads going beside it
 PIECES_UNDER_WAY = 8  # hashed, written or waiting for it: without a cap their buffers grow to hundreds
@@ -22,7 +27,14 @@ PIECES_UNDER_WAY = 8  # hashed, written or waiting for it: without a cap their b
 
 @asynccontextmanager
 async def open_storage(
-    metainfo: Metainfo, folder: Path, wanted: Collection[int] | None = None
+    metainfo: Metainfo,
+    folder: Path,
+    wanted: Collection[int] | None = None,
+    *,
+    incomplete: Path | None = None,
+    preallocate: bool = False,
+    workers: Workers | None = None,
+    open_files: OpenFiles | None = None,
 ) -> AsyncIterator[FileStorage]:
     """The torrent's files below `folder`, of which `wanted` are selected by index (all if None).
 
@@ -30,19 +42,33 @@ async def open_storage(
     piece may reach into a file that is not wanted: that part is written too, to a file that then stays NAME.part.
     Leaving the block flushes, ends the threads and closes every file.
 
+    With `incomplete` the files are made below that folder, and `settle` takes them to `folder`; a torrent of which
+    anything is in `folder` already is completed there. `preallocate` takes a file's whole room when its first piece is
+    written; otherwise files are sparse.
+
+    `workers` are threads, `open_files` the descriptors to share with other storages; without them it has its own.
+
     Raises StorageError(FILES_IN_THE_WAY) where a folder, a link, or a longer file stands in a file's place.
     """
-    content = Content(metainfo, Folder(folder), range(len(metainfo.files)) if wanted is None else wanted)
-    workers = Workers(THREADS)
-    try:
+    home = Folder(folder)
+    content = Content(
+        metainfo,
+        home if incomplete is None else Folder(incomplete),
+        range(len(metainfo.files)) if wanted is None else wanted,
+        destination=None if incomplete is None else home,
+        preallocate=preallocate,
+        open_files=open_files,
+    )
+    async with AsyncExitStack() as stack:
+        if workers is None:
+            workers = Workers(THREADS)
+            stack.push_async_callback(workers.aclose)
         await workers.run(content.survey)
         storage = FileStorage(content, workers)
         try:
             yield storage
         finally:
             await storage.aclose()
-    finally:
-        await workers.aclose()
 
 
 class FileStorage:
@@ -56,31 +82,46 @@ class FileStorage:
         self._workers = workers
         self._commits = trio.Semaphore(PIECES_UNDER_WAY)
         self._flushing = trio.Lock()
+        self._jobs = 0  # under way, or waiting for a thread
+        self._is_idle = trio.lowlevel.ParkingLot()
         self._is_closed = False
 
     async def commit(self, piece: int, data: Buffer) -> bool:
         async with self._commits:
-            return await self._workers.run(partial(self._content.commit, piece, data))
+            return await self._run(partial(self._content.commit, piece, data))
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
-        return await self._workers.run(partial(self._content.read, piece, begin, length))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        data = self._content.read_cached(piece, begin, length)  # without a hop to a thread and back
+        if data is not None:
+            return data
+        return await self._run(partial(self._content.read, piece, begin, length))
 
     async def verify(self, piece: int) -> bool:
-        return await self._workers.run(partial(self._content.verify, piece))
+        return await self._run(partial(self._content.verify, piece))
 
     async def hash_piece(self, piece: int) -> bytes | None:
         """SHA-1 of what is stored of `piece`; None where files are missing or short."""
-        return await self._workers.run(partial(self._content.hash_piece, piece))
+        return await self._run(partial(self._content.hash_piece, piece))
 
     def trust(self, pieces: int) -> None:
         self._content.trust(pieces)
 
     async def flush(self) -> None:
         async with self._flushing:
-            await self._workers.run(self._content.flush)
+            await self._run(self._content.flush)
 
     async def stats(self) -> tuple[FileStat | None, ...]:
-        return await self._workers.run(self._content.stats)
+        async with self._flushing:  # which gives files other names
+            return await self._run(self._content.stats)
+
+    async def look_again(self, files: Collection[int]) -> None:
+        async with self._flushing:
+            await self._run(partial(self._content.look_again, files))
+
+    async def settle(self) -> None:
+        async with self._flushing:
+            await self._run(self._content.settle)
 
     async def aclose(self) -> None:
         if self._is_closed:
@@ -91,5 +132,17 @@ class FileStorage:
                 async with self._flushing:
                     await self._workers.run(self._content.flush)
             finally:
-                await self._workers.aclose()
+                while self._jobs:
+                    await self._is_idle.park()
                 self._content.close()
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise LocalProtocolError("the storage is closed")
+        self._jobs += 1
+        try:
+            return await self._workers.run(job)
+        finally:
+            self._jobs -= 1
+            if not self._jobs:
+                self._is_idle.unpark_all()

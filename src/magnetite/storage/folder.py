@@ -6,16 +6,18 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from hashlib import sha1
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
 
-from magnetite.storage.failures import naming
+from magnetite.storage.failures import naming, storage_error
 
 Components: TypeAlias = tuple[str, ...]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+COPY_CHUNK = 1 << 20  # bytes
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # opening a FIFO must not wait for its other end
 
 
@@ -49,6 +51,11 @@ class Folder:
         with naming(self.path(components), reading=True), self._parent(components) as parent:
             return _open_file(components[-1], os.O_RDONLY, parent)
 
+    def open_to_write(self, components: Components) -> int:
+        """A descriptor to read and write a file that is there."""
+        with naming(self.path(components)), self._parent(components) as parent:
+            return _open_file(components[-1], os.O_RDWR, parent)
+
     def create(self, components: Components) -> int:
         """A descriptor to read and write a file, which is made if it is missing, like the folders above it."""
         with naming(self.path(components)), self._parent(components, create=True) as parent:
@@ -65,13 +72,74 @@ class Folder:
             os.rename(components[-1], name, src_dir_fd=parent, dst_dir_fd=parent)
         self._note_change(components[:-1])
 
+    def move(self, components: Components, target: Folder) -> bool:
+        """Take a file to the same place below another root; refused if the name is taken there.
+
+        False, and nothing done, where that is on another file system.
+        """
+        with naming(target.path(components)), self._parent(components) as here:
+            target.refuse_taken(components)
+            with target._parent(components, create=True) as there:
+                try:
+                    os.rename(components[-1], components[-1], src_dir_fd=here, dst_dir_fd=there)
+                except OSError as error:
+                    if error.errno == errno.EXDEV:
+                        return False
+                    raise
+        self._note_change(components[:-1])
+        target._note_change(components[:-1])
+        return True
+
+    def copy(self, components: Components, target: Folder) -> None:
+        """The file again at the same place below another root, on the disk itself; refused if the name is taken there.
+
+        Killed half-way it leaves a file of another name, which the next attempt writes anew.
+        """
+        name = components[-1]
+        interim = f".{sha1(name.encode()).hexdigest()[:16]}.copy"  # of a length that any name may have
+        with naming(target.path(components)), self._parent(components) as here:
+            target.refuse_taken(components)
+            with target._parent(components, create=True) as there:
+                _copy_synced(name, here, interim, there)
+                target.refuse_taken(components)
+                os.rename(interim, name, src_dir_fd=there, dst_dir_fd=there)
+                os.fsync(there)
+        target._note_change(components[:-1])
+
+    def remove(self, components: Components) -> None:
+        """Delete a file."""
+        with naming(self.path(components)), self._parent(components) as parent:
+            os.unlink(components[-1], dir_fd=parent)
+        self._note_change(components[:-1])
+
+    def prune(self, components: Components) -> None:
+        """Remove the folders that hold this file's place, as far as they are empty; never the root."""
+        for depth in range(len(components) - 1, 0, -1):
+            try:
+                with self._parent(components[:depth]) as parent:
+                    os.rmdir(components[depth - 1], dir_fd=parent)
+            except OSError:  # somebody has put something there, or it is gone already
+                return
+            with self._lock:
+                self._changed.discard(components[:depth])
+            self._note_change(components[: depth - 1])
+
+    def refuse_taken(self, components: Components) -> None:
+        """Raises StorageError(FILES_IN_THE_WAY) where something has this name."""
+        if self.stat(components) is not None:
+            raise storage_error(FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)), self.path(components))
+
     def sync(self) -> None:
         """Returns when all names made so far are on the disk itself."""
         with self._lock:
             changed, self._changed = self._changed, set()
         try:
             for components in sorted(changed):
-                with naming(self.path(components)), self._open_folders(components) as descriptor:
+                with (
+                    naming(self.path(components)),
+                    suppress(FileNotFoundError),  # it has gone, and its names with it
+                    self._open_folders(components) as descriptor,
+                ):
                     os.fsync(descriptor)
         except BaseException:
             with self._lock:
@@ -117,3 +185,25 @@ def _open_file(name: str, flags: int, parent: int) -> int:
         os.close(descriptor)
         raise OSError(errno.ENXIO, "not a file", name)
     return descriptor
+
+
+def _copy_synced(name: str, here: int, copy: str, there: int) -> None:
+    """A copy with the original's time of change, on the disk itself; none is left where it fails."""
+    source = _open_file(name, os.O_RDONLY, here)
+    try:
+        target = _open_file(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, there)
+        try:
+            while data := memoryview(os.read(source, COPY_CHUNK)):
+                while data:
+                    data = data[os.write(target, data) :]
+            found = os.fstat(source)
+            os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))  # resume data goes by it
+            os.fsync(target)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(copy, dir_fd=there)
+            raise
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha1
 
 import trio
@@ -47,6 +48,12 @@ class MemoryStorage:
         """Nothing outlives the process, so there is nothing that could be vouched for."""
 
     async def flush(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def look_again(self, files: Collection[int]) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def settle(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def stats(self) -> tuple[FileStat | None, ...]:

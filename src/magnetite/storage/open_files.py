@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TypeAlias
@@ -14,45 +14,76 @@ Key: TypeAlias = tuple[int, bool]
 
 
 class _OpenFile:
-    __slots__ = ("descriptor", "users")
+    __slots__ = ("descriptor", "is_dropped", "users")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.users = 0
+        self.is_dropped = False  # whoever uses it last closes it
 
 
 class OpenFiles:
     """Descriptors by file, the longest unused closed first. May be called from any thread.
 
-    `_files` is in order of last use. There are more than `limit` only while so many are in use at once.
+    `_files` is in order of last use. There are more than `limit` only while so many are in use at once. Several that
+    `share` the files of one have its limit together; each sees, and closes, only its own.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._files: OrderedDict[Key, _OpenFile] = OrderedDict()
-        self._lock = Lock()
+    def __init__(self, limit: int, share: OpenFiles | None = None) -> None:
+        self._limit: int = share._limit if share else limit
+        self._files: OrderedDict[tuple[OpenFiles, Key], _OpenFile] = share._files if share else OrderedDict()
+        self._lock: Lock = share._lock if share else Lock()
 
     @contextmanager
     def borrow(self, key: Key, opener: Callable[[], int]) -> Iterator[int]:
         """The file's descriptor, which stays open during the block; `opener` opens it where none is at hand."""
         with self._lock:
-            file = self._files.get(key)
+            file = self._files.get((self, key))
             if file is None:
-                file = self._files[key] = _OpenFile(opener())
-            self._files.move_to_end(key)
+                file = self._files[self, key] = _OpenFile(opener())
+            self._files.move_to_end((self, key))
             file.users += 1
             self._close_surplus()
         try:
             yield file.descriptor
         finally:
             with self._lock:
-                file.users -= 1
+                self._give_back(file)
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Open these anew when they are needed next: what stands under the name may be another file by now."""
+        with self._lock:
+            for file in [self._files.pop((self, key)) for key in keys if (self, key) in self._files]:
+                file.is_dropped = True
+                if not file.users:
+                    os.close(file.descriptor)
+
+    @contextmanager
+    def borrow_open(self, key: Key) -> Iterator[int | None]:
+        """The file's descriptor, which stays open during the block; None where it is not open, or others are at it."""
+        file = None
+        if self._lock.acquire(blocking=False):
+            file = self._files.get((self, key))
+            if file is not None:
+                file.users += 1
+            self._lock.release()
+        try:
+            yield None if file is None else file.descriptor
+        finally:
+            if file is not None:
+                with self._lock:
+                    self._give_back(file)
 
     def close(self) -> None:
-        """Close every file. None may be in use."""
+        """Close every file of its own. None may be in use."""
         with self._lock:
-            while self._files:
-                os.close(self._files.popitem()[1].descriptor)
+            for key in [key for key in self._files if key[0] is self]:
+                os.close(self._files.pop(key).descriptor)
+
+    def _give_back(self, file: _OpenFile) -> None:
+        file.users -= 1
+        if file.is_dropped and not file.users:
+            os.close(file.descriptor)
 
     def _close_surplus(self) -> None:
         surplus = len(self._files) - self._limit

@@ -43,6 +43,10 @@ class Availability:
         """Mask of the pieces that nobody has."""
         return self._levels[0]
 
+    def copies_of(self, piece: int) -> int:
+        """How many connected peers have the piece."""
+        return next(level for level, mask in enumerate(self._levels) if mask >> piece & 1)
+
     def copies(self) -> int:
         """How many whole copies the connected peers hold between them."""
         return next((level for level, mask in enumerate(self._levels) if mask), 0)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 
 from magnetite.endpoint import Endpoint, Scope, is_contactable
 from magnetite.events import Source
+from magnetite.swarm.peer_priority import peer_priority
 
 CAPACITY = 2000  # endpoints remembered for one torrent
 RETRY_AFTER = 60.0  # seconds until an address is dialled again, doubled with every failure
 MOST_FAILURES = 4  # in a row, then it is forgotten
 MOST_BANS = 10_000  # addresses; the oldest ban makes way
+MOST_GOSSIP = CAPACITY // 2  # of them that peers named and that have not worked yet: the DHT's find room, too
+MOST_OF_ONE = 50  # of these named from one address: whoever makes them up is rid of them after a quarter of an hour
 TRUSTED = (Source.USER, Source.MAGNET)  # named by our own user, who may mean a host behind the router
 
 
@@ -22,46 +26,84 @@ class Candidate:
     source: Source
     failures: int = 0
     dialled: float = -inf  # when it was last handed out
-    busy: bool = False  # being dialled, or connected; otherwise it waits in the queue
+    busy: bool = False  # being dialled, or connected; otherwise it waits in a queue
+    named_by: str | None = None  # address of the peer whose word is all we have for it
 
 
 class CandidatePool:
     """Every endpoint heard of for a torrent, in the order they are to be dialled.
 
+    Of those that are due our own user's come first, then those that have failed least often; among equals BEP 40
+    decides, as far as we know our own address, and then who was heard of first.
+
     Invariant: an endpoint is handed out at most once in RETRY_AFTER, however often it is named; never while it is
-    busy; never once its address is banned. At most CAPACITY are remembered.
+    busy; never once its address is banned. At most CAPACITY are remembered, MOST_GOSSIP of them on the word of peers
+    alone, MOST_OF_ONE of these on the word of one.
     """
 
     def __init__(self, own_scope: Scope) -> None:
         self._own_scope = own_scope
         self._known: dict[Endpoint, Candidate] = {}
-        self._queue: list[tuple[float, int, Candidate]] = []  # by the time they are due, then first heard first
+        self._waiting: list[tuple[float, int, Candidate]] = []  # by the time they are due, then first heard first
+        self._due: list[tuple[tuple[bool, int, int], int, Candidate]] = []  # by rank, then first heard first
         self._sequence = 0
         self._banned: dict[str, None] = {}  # addresses: a new port is no new peer
+        self._own: dict[bool, Endpoint] = {}  # by whether it is of IPv6
+        self._named: Counter[str] = Counter()  # candidates by `named_by`
+        self._gossiped: set[str | Endpoint] = set()  # owners of the candidates with `named_by`
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, endpoint: Endpoint, source: Source, now: float) -> bool:
-        """Whether the endpoint is news. What strangers name is believed only in our own scope (see `endpoint`)."""
+    def add(self, endpoint: Endpoint, source: Source, now: float, named_by: str | None = None) -> bool:
+        """Whether the endpoint is news. What strangers name is believed only in our own scope (see `endpoint`).
+
+        `named_by` is the address of the peer that named it, if one did.
+        """
         if endpoint in self._known or endpoint.ip in self._banned:
             return False
-        if source not in TRUSTED and not is_contactable(endpoint, self._own_scope):
+        if source not in TRUSTED and not self._is_credible(endpoint):
+            return False
+        if named_by is not None and not self._may_name(named_by, endpoint):
             return False
         if len(self._known) >= CAPACITY and not self._make_room(now):
             return False
-        self._known[endpoint] = candidate = Candidate(endpoint, source)
+        self._known[endpoint] = candidate = Candidate(endpoint, source, named_by=named_by)
+        if named_by is not None:
+            self._named[named_by] += 1
+            self._gossiped.add(endpoint.owner)
         self._enqueue(candidate, now)
         return True
 
+    def _is_credible(self, endpoint: Endpoint) -> bool:
+        return is_contactable(endpoint, self._own_scope) and self._own.get(endpoint.is_ipv6) != endpoint
+
+    def _may_name(self, peer: str, endpoint: Endpoint) -> bool:
+        """Many ports of one address are more likely somebody's victim than many peers (BEP 11)."""
+        if len(self._gossiped) >= MOST_GOSSIP or self._named[peer] >= MOST_OF_ONE:
+            return False
+        return endpoint.owner not in self._gossiped
+
+    def learn_own(self, endpoint: Endpoint) -> None:
+        """How others reach us, so far as we know: what BEP 40 orders by, and whom not to dial."""
+        if self._own.get(endpoint.is_ipv6) != endpoint:
+            self._own[endpoint.is_ipv6] = endpoint
+            self._sort()
+
     def next(self, now: float) -> Endpoint | None:
         """The endpoint to dial now, marked busy; None where nothing is due."""
-        while self._queue and self._queue[0][0] <= now:
-            _, _, candidate = heappop(self._queue)
-            if self._known.get(candidate.endpoint) is not candidate:
+        while self._waiting and self._waiting[0][0] <= now:
+            _, sequence, candidate = heappop(self._waiting)
+            if self._is_known(candidate):
+                heappush(self._due, (self._rank(candidate), sequence, candidate))
+        if len(self._due) > 2 * CAPACITY:
+            self._sort()
+        while self._due:
+            _, _, candidate = heappop(self._due)
+            if not self._is_known(candidate):
                 continue  # forgotten while it waited
             if candidate.failures >= MOST_FAILURES:
-                del self._known[candidate.endpoint]  # not before: named again, it would be dialled again at once
+                self._forget(candidate)  # not before: named again, it would be dialled again at once
                 continue
             candidate.busy = True
             candidate.dialled = now
@@ -69,8 +111,10 @@ class CandidatePool:
         return None
 
     def next_due(self) -> float:
-        """When `next` may have something again; infinity when nothing waits."""
-        return self._queue[0][0] if self._queue else inf
+        """When `next` may have something; infinity when nothing waits."""
+        if self._due:
+            return -inf
+        return self._waiting[0][0] if self._waiting else inf
 
     def source(self, endpoint: Endpoint) -> Source:
         candidate = self._known.get(endpoint)
@@ -88,15 +132,19 @@ class CandidatePool:
         candidate = self._known.get(endpoint)
         if candidate is not None and candidate.busy:
             candidate.failures = 0
+            self._clear_name(candidate)  # it has spoken for itself
             self._enqueue(candidate, now + RETRY_AFTER)
 
     def ban(self, ip: str) -> None:
-        """Never again: it lied. What is known of the address goes, so that it does not fill the pool."""
+        """Never again: it lied. What is known of the address goes, so that it does not fill the pool, and on its word
+        nobody is dialled.
+        """
         while len(self._banned) >= MOST_BANS:
             del self._banned[next(iter(self._banned))]
         self._banned[ip] = None
-        for endpoint in [endpoint for endpoint in self._known if endpoint.ip == ip]:
-            del self._known[endpoint]
+        for candidate in list(self._known.values()):
+            if candidate.endpoint.ip == ip or (candidate.named_by == ip and candidate.dialled == -inf):
+                self._forget(candidate)
 
     def is_banned(self, ip: str) -> bool:
         return ip in self._banned
@@ -104,15 +152,38 @@ class CandidatePool:
     def _enqueue(self, candidate: Candidate, due: float) -> None:
         candidate.busy = False
         self._sequence += 1
-        heappush(self._queue, (due, self._sequence, candidate))
+        heappush(self._waiting, (due, self._sequence, candidate))
+
+    def _rank(self, candidate: Candidate) -> tuple[bool, int, int]:
+        own = self._own.get(candidate.endpoint.is_ipv6)
+        priority = peer_priority(own, candidate.endpoint) if own is not None else 0
+        return candidate.source not in TRUSTED, candidate.failures, -priority
+
+    def _sort(self) -> None:
+        """Order anew those that are due, without the forgotten."""
+        self._due = [(self._rank(each), sequence, each) for _, sequence, each in self._due if self._is_known(each)]
+        heapify(self._due)
+
+    def _is_known(self, candidate: Candidate) -> bool:
+        return self._known.get(candidate.endpoint) is candidate
+
+    def _forget(self, candidate: Candidate) -> None:
+        self._clear_name(candidate)
+        del self._known[candidate.endpoint]
+
+    def _clear_name(self, candidate: Candidate) -> None:
+        if candidate.named_by is not None:
+            self._gossiped.discard(candidate.endpoint.owner)
+            self._named -= Counter((candidate.named_by,))  # and no zeros are kept
+            candidate.named_by = None
 
     def _make_room(self, now: float) -> bool:
         """Forget an endpoint that has failed; where all are fresh, what comes late is not taken.
 
         Not one that was dialled just now: named again, it would be dialled again at once.
         """
-        for endpoint, candidate in self._known.items():
+        for candidate in self._known.values():
             if candidate.failures and not candidate.busy and now - candidate.dialled >= RETRY_AFTER:
-                del self._known[endpoint]
+                self._forget(candidate)
                 return True
         return False

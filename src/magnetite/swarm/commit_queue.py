@@ -20,6 +20,9 @@ class CommitQueue:
         self._takers = ParkingLot()
         self._fillers = ParkingLot()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def put(self, partial: PartialPiece[Peer]) -> None:
         """Never waits: peers wait in `room` before they read on."""
         self._waiting.append(partial)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 import trio
@@ -20,13 +21,13 @@ from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.outbox import contiguous
 from magnetite.swarm.peer import Peer
+from magnetite.swarm.throttle import Throttle
 from magnetite.wire.handshake import Handshake
 from magnetite.wire.messages import BlockRequest, KeepAlive, Message, block_header, encode
 from magnetite.wire.peer_wire import PeerWire
 
 CONNECT_TIMEOUT = 10.0  # seconds for the stream, and again for the whole handshake, however its bytes drip
 KEEP_ALIVE_EVERY = 110.0  # seconds without sending (BEP 3: "generally two minutes")
-IDLE_TIMEOUT = 240.0  # seconds without a byte from the peer, or without it taking what we send
 KEEP_ALIVE = encode(KeepAlive())
 
 ReadBlock: TypeAlias = Callable[[int, int, int], Awaitable[Buffer]]  # piece, begin, length
@@ -88,22 +89,30 @@ async def converse(
     async def read_loop() -> None:
         await _take_in(peer, connection.early, exchange, commits)
         while True:
-            with _within(IDLE_TIMEOUT, Reason.IDLE):
-                count = await _receive(connection.stream, connection.wire)
+            throttle = exchange.throttles.down
+            count = await _receive(connection.stream, connection.wire, None if throttle is None else throttle.turn)
             await _take_in(peer, connection.wire.received(count), exchange, commits)
+            if throttle is not None:
+                await trio.sleep_until(throttle.charge(count, trio.current_time()))
 
     async def write_loop() -> None:
+        turn = -inf  # when blocks may be sent again, where that is limited; messages go at once
         while True:
-            messages, requests = peer.outbox.take_messages(), peer.outbox.take_blocks()
+            throttle = exchange.throttles.up
+            messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
             buffers: list[Buffer] = [*messages, *await _load(requests, read_block)]
             if not buffers:
-                if await _something_to_send(peer):
+                if await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf):
                     continue
                 buffers = [KEEP_ALIVE]
-            with _within(IDLE_TIMEOUT, Reason.IDLE):
-                await connection.stream.send_all(*buffers)
+            peer.sending_since = trio.current_time()
+            await connection.stream.send_all(*buffers)
+            peer.sending_since = inf
             if requests:
-                peer.uploaded.add(sum(request.length for request in requests), trio.current_time())
+                length, now = sum(request.length for request in requests), trio.current_time()
+                peer.uploaded.add(length, now)
+                if throttle is not None:
+                    turn = throttle.charge(length, now)
 
     async def guard(loop: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -125,11 +134,8 @@ async def converse(
 async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, commits: CommitQueue) -> None:
     """Let the peer act on what it said; wait where the disk is behind."""
     now = trio.current_time()
-    for message in messages:
-        peer.receive(message, exchange, now)
-        if peer.closing:
-            return
-    peer.digest(exchange, now)
+    peer.heard_at = now
+    peer.receive(messages, exchange, now)
     if peer.outbox.is_flooded:
         raise WireError("asks for more than it takes", Reason.TOO_MANY_REQUESTS)
     await commits.room()
@@ -147,13 +153,19 @@ async def _load(requests: list[BlockRequest], read_block: ReadBlock) -> list[Buf
     return buffers
 
 
-async def _something_to_send(peer: Peer) -> bool:
-    """True as soon as the outbox is filled; False when it is time for a keep-alive."""
+def _take_blocks(peer: Peer, throttle: Throttle | None, turn: float) -> list[BlockRequest]:
+    if throttle is None:
+        return peer.outbox.take_blocks()
+    return peer.outbox.take_blocks(throttle.turn) if trio.current_time() >= turn else []
+
+
+async def _something_to_send(peer: Peer, turn: float) -> bool:
+    """True as soon as the outbox is filled, or when `turn` comes; False when it is time for a keep-alive."""
     filled = trio.Event()
     peer.outbox.wake = filled.set
-    with trio.move_on_after(KEEP_ALIVE_EVERY):
+    with trio.move_on_at(min(turn, trio.current_time() + KEEP_ALIVE_EVERY)):
         await filled.wait()
-    return filled.is_set()
+    return filled.is_set() or trio.current_time() >= turn
 
 
 async def _receive_handshake(stream: ByteStream, wire: PeerWire) -> tuple[list[Message], Handshake]:
@@ -163,8 +175,9 @@ async def _receive_handshake(stream: ByteStream, wire: PeerWire) -> tuple[list[M
     return early, wire.handshake
 
 
-async def _receive(stream: ByteStream, wire: PeerWire) -> int:
-    count = await stream.receive_into(wire.buffer())
+async def _receive(stream: ByteStream, wire: PeerWire, most: int | None = None) -> int:
+    """How many bytes came, `most` of them if that is given. Raises NetworkError at the end."""
+    count = await stream.receive_into(wire.buffer() if most is None else wire.buffer()[:most])
     if count == 0:
         raise NetworkError(reason=Reason.CLOSED_BY_PEER)
     return count

@@ -6,10 +6,10 @@ takes it from the one state to the other while the peers stay connected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from random import Random
 
-from magnetite.endpoint import Endpoint
+from magnetite.endpoint import Endpoint, is_contactable
 from magnetite.errors import Reason, WireError
 from magnetite.events import (
     Emit,
@@ -21,17 +21,25 @@ from magnetite.events import (
     Unchoked,
 )
 from magnetite.ids import InfoHash
+from magnetite.swarm.availability import Availability
 from magnetite.swarm.candidates import CandidatePool
-from magnetite.swarm.choker import CHOKE_INTERVAL, SLOTS, Choker, Standing
+from magnetite.swarm.choker import CHOKE_INTERVAL, SLOTS, MakeChoker, Standing, TitForTat
+from magnetite.swarm.gossip import FEW
 from magnetite.swarm.metadata import MetadataFetch, Outcome
+from magnetite.swarm.own_address import own_addresses
 from magnetite.swarm.partial import PartialPiece
-from magnetite.swarm.peer import OUR_REQQ, OUR_UT_METADATA, Peer
+from magnetite.swarm.peer import OUR_EXTENSIONS, OUR_REQQ, Peer
+from magnetite.swarm.picker import MakePicker, PickingOrder, PiecePicker
+from magnetite.swarm.pipeline import share_of
 from magnetite.swarm.requests import RequestBook
+from magnetite.swarm.smart_ban import SmartBan
+from magnetite.swarm.super_seed import SuperSeed
+from magnetite.swarm.throttle import Throttles
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.wire.allowed_fast import allowed_fast_set
-from magnetite.wire.extensions import METADATA_BLOCK, UT_METADATA, ExtensionHandshake
+from magnetite.wire.extensions import METADATA_BLOCK, ExtensionHandshake
 from magnetite.wire.messages import (
     BLOCK_LENGTH,
     BitfieldMessage,
@@ -42,15 +50,17 @@ from magnetite.wire.messages import (
     HaveNone,
     Port,
 )
+from magnetite.wire.pex import PexFlag, PexMessage
 
 VERSION = "magnetite 0.1.0"
 REFUSAL_PAUSE = 1.0  # seconds until a peer that has rejected a request is asked for the next
+HURRYING = 3  # peers that drop everything for a reader who jumps
 METADATA_PATIENCE = 120.0  # seconds a peer may take to say that it has the metadata; it may be waiting for it, too
 TRADE_PATIENCE = 120.0  # seconds without a block in either direction, before a peer may have to make way
 USELESS_AFTER = 300.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
 
 
-def ignore(value: object) -> None:
+def ignore(*values: object) -> None:
     """Nobody wants to know."""
 
 
@@ -60,7 +70,14 @@ class Exchange:
     Invariant: `book` is None until the metadata is known, and `fetch` is None from then on.
     """
 
-    def __init__(self, info_hash: InfoHash, candidates: CandidatePool, rng: Random, emit: Emit) -> None:
+    def __init__(
+        self,
+        info_hash: InfoHash,
+        candidates: CandidatePool,
+        rng: Random,
+        emit: Emit,
+        make_choker: MakeChoker[Peer] = TitForTat,
+    ) -> None:
         self.info_hash = info_hash
         self.peers: dict[Peer, None] = {}
         self.fetch: MetadataFetch[Peer] | None = MetadataFetch(info_hash)
@@ -68,14 +85,25 @@ class Exchange:
         self.on_completed: Callable[[PartialPiece[Peer]], None] = ignore  # told each piece that is to be committed
         self.listen_port: int | None = None
         self.dht_port: int | None = None
+        self.on_present: Callable[[int], None] = ignore  # told each piece that is verified and written
+        self.make_picker: MakePicker = PiecePicker  # a study may have its own
+        self.order = PickingOrder()
         self.on_metadata: Callable[[bytes], None] = ignore  # told the verified info dictionary, once
         self.on_dht_node: Callable[[Endpoint], None] = ignore  # told somebody's node, from a PORT message (BEP 5)
+        self.on_named: Callable[[Endpoint, str], None] = ignore  # told a contact, and the address of who named it
+        self.paused: tuple[Reason, str] | None = None  # why nothing is asked or served now, and a text for people
+        self.throttles = Throttles()
+        self._parted: dict[Endpoint, PexFlag] = {}  # FEW at most, whom neither side wanted anything of any more
+        self._share = share_of(1)  # blocks to have on request from one peer, at most
         self._downloaded = 0  # bytes of blocks, from peers that are gone
         self._uploaded = 0
         self._info = b""
         self._map: PieceMap | None = None
         self._candidates = candidates
-        self._choker = Choker[Peer](rng)
+        self._choker = make_choker(rng)
+        self._smart_ban = SmartBan()
+        self.wants_super_seed = False  # to be set before `begin`; only what is whole then is super-seeded (BEP 16)
+        self._super_seed: SuperSeed[Peer] | None = None
         self._rng = rng
         self._emit = emit
 
@@ -112,6 +140,8 @@ class Exchange:
         self._ask_metadata(self.peers if outcome.dismissed else [peer], now)
 
     def _ask_metadata(self, peers: Iterable[Peer], now: float) -> None:
+        if self.paused is not None:
+            return
         for peer in peers:
             for block in self.fetch.next_requests(peer, now) if self.fetch else ():
                 peer.ask_metadata(block)
@@ -120,7 +150,7 @@ class Exchange:
         for peer, reason in outcome.dismissed:
             self._emit(MetadataRefused(now, self.info_hash, peer.endpoint, reason))
             if reason in (Reason.METADATA_MISMATCH, Reason.METADATA_TOO_LARGE):
-                self._ban(peer, reason, now)
+                self._ban(peer.endpoint, reason, now)
             else:
                 peer.close(reason)
         if outcome.metadata is not None:
@@ -134,7 +164,10 @@ class Exchange:
         self.fetch = None
         self._info = metainfo.info
         self._map = piece_map
-        self.book = RequestBook(piece_map, wanted, have, self._rng)
+        self.book = RequestBook(piece_map, wanted, have, self._rng, self.make_picker)
+        self.book.picker.order = self.order
+        if self.wants_super_seed and have == self.all_pieces:
+            self._super_seed = SuperSeed(self.all_pieces, self._rng)
         for peer in list(self.peers):
             self._upgrade(peer, now)
 
@@ -145,10 +178,13 @@ class Exchange:
             peer.pieces = 0  # what it told is worth nothing, and was never counted
             return
         if peer.has_all:
-            peer.pieces = self.all_pieces
+            peer.pieces = self.all_pieces & ~peer.lacks
         self.book.picker.availability.add(peer.pieces)
         peer.introduce(self._handshake(peer))
-        peer.outbox.put(*(Have(piece) for piece in pieces.indices(self.book.have)))
+        if self._super_seed is None:
+            peer.outbox.put(*(Have(piece) for piece in pieces.indices(self.book.have)))
+        else:
+            self._show(peer)
         self._reconsider(peer)
         self.fill(peer, now)
 
@@ -202,30 +238,38 @@ class Exchange:
         peer.introduce(self._handshake(peer))
         if self.dht_port is not None and peer.wire.handshake and peer.wire.handshake.dht:
             peer.outbox.put(Port(self.dht_port))
+        if self.book is not None:
+            self._weigh(peer)
+        if self._super_seed is not None:
+            self._show(peer)
         peer.useful_at = now
 
     def leave(self, peer: Peer) -> None:
         """The connection is over."""
         del self.peers[peer]
+        self._remember_parted(peer)
         self._downloaded += peer.downloaded.total
         self._uploaded += peer.uploaded.total
         if self.fetch is not None:
             self.fetch.on_gone(peer)
         if self.book is not None:
             self.book.on_gone(peer, peer.pieces)
+        if self._super_seed is not None:
+            self._super_seed.forget(peer)
 
     def _handshake(self, peer: Peer) -> ExtensionHandshake:
         return ExtensionHandshake(
-            m={UT_METADATA: OUR_UT_METADATA},
+            m=OUR_EXTENSIONS,
             v=VERSION,
             p=self.listen_port,
             metadata_size=len(self._info) or None,
             reqq=OUR_REQQ,
             yourip=peer.endpoint.ip,
+            upload_only=self._shows_all,
         )
 
     def _tell_pieces(self, peer: Peer) -> None:
-        have = self.book.have if self.book else 0
+        have = self.book.have if self.book and self._super_seed is None else 0
         if peer.wire.fast and not have:
             peer.outbox.put(HaveNone())
         elif peer.wire.fast and have == self.all_pieces:
@@ -241,11 +285,50 @@ class Exchange:
             if have >> piece & 1:
                 peer.grant_fast(piece, piece_map.piece_length_of(piece))
 
-    def _ban(self, peer: Peer, reason: Reason, now: float) -> None:
-        if not self._candidates.is_banned(peer.endpoint.ip):
-            self._candidates.ban(peer.endpoint.ip)
-            self._emit(PeerBanned(now, self.info_hash, peer.endpoint, reason))
-        peer.close(reason)
+    def _ban(self, endpoint: Endpoint, reason: Reason, now: float) -> None:
+        """The address lied, by a connection that may be over: never again, and all that it has now end."""
+        if not self._candidates.is_banned(endpoint.ip):
+            self._candidates.ban(endpoint.ip)
+            self._emit(PeerBanned(now, self.info_hash, endpoint, reason))
+        for peer in self.peers:
+            if peer.endpoint.ip == endpoint.ip:
+                peer.close(reason)
+
+    # -- super-seeding -----------------------------------------------------------------------------------------------
+
+    @property
+    def _shows_all(self) -> bool:
+        """Whether we may be known as a seed."""
+        return self.is_seeding and self._super_seed is None
+
+    def _show(self, peer: Peer) -> None:
+        """Name the one piece the peer may ask for next."""
+        assert self.book is not None
+        assert self._super_seed is not None
+        piece = self._super_seed.show(peer, peer.pieces, self.book.picker.availability)
+        if piece is not None:
+            peer.outbox.put(Have(piece))
+
+    def _show_more(self, super_seed: SuperSeed[Peer], peer: Peer, new: int, availability: Availability) -> None:
+        """The peer has got the pieces of `new`: those who passed them on are shown others, and itself if it had what
+        it was shown before we gave it anything.
+        """
+        for holder in super_seed.holders(new):
+            had_it = holder is peer and not peer.uploaded.total
+            if had_it or super_seed.is_passed_on(holder, holder.pieces, availability):
+                self._show(holder)
+
+    def on_not_interested(self, peer: Peer) -> None:
+        """A lone peer that wants nothing more has what it was shown."""
+        if self._super_seed is not None and self._super_seed.is_alone(peer):
+            self._show(peer)
+
+    def _show_overdue(self, super_seed: SuperSeed[Peer], now: float) -> None:
+        """Who is still fetching its piece is not overdue; who has it wants nothing else we have shown."""
+        for peer in super_seed.overdue(now):
+            piece = super_seed.current(peer)
+            if piece is not None and (peer.pieces >> piece & 1 or not peer.peer_interested):
+                self._show(peer)
 
     # -- blocks for us -----------------------------------------------------------------------------------------------
 
@@ -254,30 +337,49 @@ class Exchange:
         if self.book is not None:
             self.book.picker.availability.add(new)
             self._reconsider(peer)
+            if self._super_seed is not None:
+                self._show_more(self._super_seed, peer, new, self.book.picker.availability)
+
+    def on_lost(self, peer: Peer, lost: int) -> None:
+        """The peer has some pieces no more (BEP 54)."""
+        if self.book is not None:
+            self.book.picker.availability.remove(lost)
+            if not peer.wire.fast:  # with BEP 6 every request dropped is rejected by name
+                self.book.on_lost(peer, lost)
+            self._reconsider(peer)
+
+    def on_suggest(self, peer: Peer, piece: int) -> None:
+        if self.book is not None:
+            self.book.on_suggest(peer, piece)
 
     def on_choked(self, peer: Peer) -> None:
         if self.book is not None:
             self.book.lapse(peer)
 
     def on_unchoked(self, peer: Peer) -> None:
+        self._divide()
         if self.book is not None and not peer.wire.fast:
             self.book.forgive(peer)  # what it dropped with its choke will not come any more
 
-    def on_block(self, peer: Peer, block: Block, now: float) -> None:
-        """Copies the block out of the peer's receive buffer, where it is wanted; only what is earns it anything."""
-        if not block.data:
+    def _divide(self) -> None:
+        """What may be on request is shared by those that let us ask."""
+        self._share = share_of(sum(1 for peer in self.peers if peer.am_interested and not peer.peer_choking))
+
+    def on_blocks(self, peer: Peer, blocks: Iterable[Block], now: float) -> None:
+        """Copies the blocks out of the peer's receive buffer, where they are wanted; only what is earns it anything."""
+        if self.book is None:
+            return
+        arrivals = self.book.on_blocks(peer, blocks, now)
+        for block in arrivals.empty:
             self._on_empty_block(peer, block, now)
-            return
-        request = block.request
-        arrival = self.book.on_block(peer, request, block.data, now) if self.book else None
-        if arrival is None:
-            return
-        peer.downloaded.add(request.length, now)
-        peer.pipeline.on_blocks(1, now)
-        for other in arrival.cancel:
+        if arrivals.blocks:
+            peer.useful_messages += arrivals.blocks
+            peer.downloaded.add(arrivals.length, now)
+            peer.pipeline.on_blocks(arrivals.blocks, now)
+        for other, request in arrivals.cancel:
             other.cancel(request)
-        if arrival.completed is not None:
-            self.on_completed(arrival.completed)
+        for partial in arrivals.completed:
+            self.on_completed(partial)
 
     def _on_empty_block(self, peer: Peer, block: Block, now: float) -> None:
         """BitComet's way to reject a request."""
@@ -286,7 +388,12 @@ class Exchange:
             self.on_reject(peer, BlockRequest(block.piece, block.begin, length), now)
 
     def on_reject(self, peer: Peer, request: BlockRequest, now: float) -> None:
+        if request in peer.taken_back:  # the answer to our cancel, and no refusal, even if it was asked again since
+            peer.taken_back.discard(request)
+            peer.useful_messages += 1
+            return
         if self.book is not None and self.book.on_reject(peer, request):
+            peer.useful_messages += 1
             if peer.peer_choking:
                 peer.allowed_fast.discard(request.piece)  # asked under a grant it does not keep
             else:
@@ -297,7 +404,9 @@ class Exchange:
         """Keep the peer's request pipeline as full as it should be."""
         if self.book is None or not peer.am_interested or peer.closing or now - peer.refused_at < REFUSAL_PAUSE:
             return
-        room = peer.pipeline.depth - self.book.owed(peer)
+        if self.paused is not None:
+            return
+        room = peer.pipeline.room(self.book.owed(peer), self._share)
         if room <= 0 or (peer.peer_choking and not peer.allowed_fast):
             return
         available = peer.pieces & pieces.of(peer.allowed_fast) if peer.peer_choking else peer.pieces
@@ -307,14 +416,46 @@ class Exchange:
         for peer in self.peers:
             self.fill(peer, now)
 
+    def pick_by(self, order: PickingOrder) -> None:
+        """From now on, or from when there are pieces to pick; those begun are finished first all the same."""
+        self.order = order
+        if self.book is not None:
+            self.book.picker.order = order
+
+    def set_deadlines(self, reader: Hashable, due: Mapping[int, float], now: float, jump: int | None = None) -> None:
+        """Somebody reads, and needs these pieces, each at its time; what it needed before it does not need any more.
+
+        `jump` is the piece it cannot go on without, where it was somewhere else before.
+        """
+        if self.book is not None:
+            self.book.deadlines.set(reader, due)
+            if jump is not None:
+                self._hurry(jump, now)
+            self._fill_everybody(now)
+
+    def _hurry(self, piece: int, now: float) -> None:
+        """A reader has jumped to a piece: the fastest who have it drop what they were asked for before."""
+        if self.book is None or self.paused is not None or not self.book.is_unasked(piece):
+            return
+        able = [peer for peer in self.peers if peer.pieces >> piece & 1 and peer.am_interested]
+        able = [peer for peer in able if not peer.peer_choking and not peer.closing]
+        able.sort(key=lambda peer: peer.downloaded.rate(now), reverse=True)
+        due = self.book.deadlines.pieces
+        for peer in able[:HURRYING]:
+            peer.take_back(self.book.withdraw(peer))
+            room = peer.pipeline.room(self.book.owed(peer), self._share)
+            peer.ask(self.book.next_requests(peer, peer.pieces & due, room, now))
+
     def _reconsider(self, peer: Peer) -> None:
         assert self.book is not None
-        peer.show_interest(bool(peer.pieces & self.book.missing))
+        peer.show_interest(self.paused is None and bool(peer.pieces & self.book.missing))
 
     def on_verified(self, partial: PartialPiece[Peer], now: float) -> None:
         """A piece is right, and written: tell who lacks it, and stop wanting it."""
         assert self.book is not None
         self.book.on_verified(partial)
+        self.on_present(partial.piece)
+        self._compare(partial, now)
         have, missing = self.book.have, self.book.missing
         self._emit(PieceVerified(now, self.info_hash, partial.piece, have.bit_count(), self.all_pieces.bit_count()))
         for peer in self.peers:
@@ -322,16 +463,69 @@ class Exchange:
                 peer.outbox.put(Have(partial.piece))
             if peer.am_interested and not peer.pieces & missing:
                 peer.show_interest(False)
+        self.book.let_go(partial)
+
+    def doubt(self, doubtful: int) -> None:
+        """Somebody has changed files: these verified pieces are neither claimed nor served until `restore`."""
+        assert self.book is not None
+        self.book.have &= ~doubtful
+
+    def restore(self, piece: int) -> None:
+        """A piece that was in doubt is right. Who came meanwhile was not told of it."""
+        assert self.book is not None
+        self.book.have |= 1 << piece
+        self.book.deadlines.met(piece)
+        self.on_present(piece)
+        for peer in self.peers:
+            if not peer.pieces >> piece & 1:
+                peer.outbox.put(Have(piece))
+
+    def reopen(self, lost: int, now: float) -> None:
+        """These pieces are not right any more: fetch them again as far as they are wanted."""
+        assert self.book is not None
+        for piece in pieces.indices(lost):
+            self.book.reopen(piece)
+        for peer in self.peers:
+            self._reconsider(peer)
+        self._fill_everybody(now)
 
     def on_failed(self, partial: PartialPiece[Peer], now: float) -> None:
-        """A piece's hash was wrong: who sent it alone is banned; several are put to the proof."""
+        """A piece's hash was wrong: who sent it alone is banned; several are put to the proof, and what they sent
+        is compared when the piece is right.
+        """
         assert self.book is not None
         guilty = self.book.on_failed(partial)
         senders = tuple(peer.endpoint for peer in partial.contributors)
         self._emit(PieceFailed(now, self.info_hash, partial.piece, senders))
         if guilty is not None:
-            self._ban(guilty, Reason.BAD_PIECE, now)
+            self._ban(guilty.endpoint, Reason.BAD_PIECE, now)
+        else:
+            blocks = [peer.endpoint for peer in partial.senders if peer is not None]
+            self._smart_ban.on_failed(partial.piece, partial.buffer, blocks)
+            self._weigh_suspects()
+        self.book.let_go(partial)
         self._fill_everybody(now)
+
+    def _compare(self, partial: PartialPiece[Peer], now: float) -> None:
+        """A right piece speaks for whoever made it alone, and against whoever sent something else in its place."""
+        if len(partial.contributors) == 1:
+            self._smart_ban.acquit(next(iter(partial.contributors)).endpoint.ip)
+        if self._smart_ban.was_wrong(partial.piece):
+            for liar in self._smart_ban.on_verified(partial.piece, partial.buffer):
+                self._ban(liar, Reason.BAD_PIECE, now)
+            self._weigh_suspects()
+
+    def _weigh_suspects(self) -> None:
+        """Connections come and go; suspicion stays with the address."""
+        for peer in self.peers:
+            self._weigh(peer)
+
+    def _weigh(self, peer: Peer) -> None:
+        assert self.book is not None
+        if self._smart_ban.is_suspect(peer.endpoint.ip):
+            self.book.suspect(peer)
+        else:
+            self.book.acquit(peer)
 
     # -- blocks for them ---------------------------------------------------------------------------------------------
 
@@ -339,16 +533,22 @@ class Exchange:
         """Whether the block exists and its piece is verified."""
         if self.book is None or self._map is None or not self.book.have >> request.piece & 1:
             return False
+        if self.paused is not None:
+            return False
         return self._map.holds(*request)
 
     def on_interested(self, peer: Peer, now: float) -> None:
         """A free slot need not wait for the next round; a peer cannot make us say so more often than our clock."""
         unchoked = sum(1 for other in self.peers if not other.am_choking and other.peer_interested)
-        if self.book is not None and unchoked < SLOTS and now - peer.unchoked_at >= CHOKE_INTERVAL:
+        if self.book is None or self.paused is not None:
+            return
+        if unchoked < SLOTS and now - peer.unchoked_at >= CHOKE_INTERVAL:
             self._unchoke(peer, now, optimistic=False)
 
     def rechoke(self, now: float) -> None:
         """The choker's round, every CHOKE_INTERVAL."""
+        if self.paused is not None:
+            return
         standings = [
             Standing(peer, peer.downloaded.rate(now), peer.uploaded.rate(now), peer.pipeline.is_snubbed)
             for peer in self.peers
@@ -357,7 +557,7 @@ class Exchange:
         choice = self._choker.choose(standings, seeding=self.is_seeding, now=now)
         for peer in self.peers:
             if peer in choice.unchoked:
-                self._unchoke(peer, now, optimistic=peer is choice.optimistic)
+                self._unchoke(peer, now, optimistic=peer in choice.optimistic)
             else:
                 peer.choke()
 
@@ -365,6 +565,89 @@ class Exchange:
         if peer.am_choking:
             peer.unchoke(now)
             self._emit(Unchoked(now, self.info_hash, peer.endpoint, optimistic))
+
+    def select(self, wanted: int, now: float) -> None:
+        """Other pieces, as a mask, are wanted from now on."""
+        assert self.book is not None
+        self.book.want(wanted)
+        for peer in self.peers:
+            self._reconsider(peer)
+        self._fill_everybody(now)
+
+    # -- pause -------------------------------------------------------------------------------------------------------
+
+    def pause(self, reason: Reason, detail: str) -> bool:
+        """Ask for nothing and serve nothing until `resume`; peers stay, choked. Blocks on their way are still taken.
+
+        Whether it was news: a pause of the user's own stands above any other, and the first of two others stays.
+        """
+        if self.paused is not None and (reason is not Reason.PAUSED_BY_USER or self.paused[0] is reason):
+            return False
+        self.paused = (reason, detail)
+        for peer in self.peers:
+            peer.choke()
+            peer.show_interest(False)
+        return True
+
+    def resume(self, now: float) -> bool:
+        """Go on after a pause, whatever its reason was. Whether there was one."""
+        if self.paused is None:
+            return False
+        self.paused = None
+        if self.book is not None:
+            for peer in self.peers:
+                self._reconsider(peer)
+        self._ask_metadata(self.peers, now)
+        self._fill_everybody(now)
+        self.rechoke(now)
+        return True
+
+    # -- who else is there -------------------------------------------------------------------------------------------
+
+    def on_gossip(self, peer: Peer, message: PexMessage) -> None:
+        """The peer names others (BEP 11). Whom it has dropped we may still reach; a dial tells.
+
+        Only hosts in its own reach are believed: a public peer knows nobody in our private network.
+        """
+        connected = {other.listens_at for other in self.peers}
+        for contact in message.added:
+            if contact not in connected and is_contactable(contact, peer.endpoint.scope):
+                self.on_named(contact, peer.endpoint.ip)
+
+    def _spread_gossip(self, now: float) -> None:
+        """Tell the peers of each other, but not before we know that the torrent is not private (BEP 27)."""
+        listeners = [peer for peer in self.peers if peer.gossip.is_due(now)]
+        if self.book is None or not listeners:
+            return
+        everything = self.all_pieces
+        present = {
+            contact: peer.flags(everything)
+            for peer in self.peers
+            if not peer.closing and (contact := peer.listens_at) is not None
+        }
+        parted = {contact: flags for contact, flags in self._parted.items() if contact not in present}
+        for peer in listeners:
+            peer.tell_of(present, parted, now)
+
+    def _remember_parted(self, peer: Peer) -> None:
+        """Seeds part with each other: without this they would have nobody to name (BEP 11, underpopulated lists)."""
+        contact = peer.listens_at
+        if peer.closing and peer.closing[0] is Reason.NOTHING_TO_TRADE and contact is not None:
+            self._parted.pop(contact, None)  # the latest come last
+            self._parted[contact] = peer.flags(self.all_pieces)
+            if len(self._parted) > FEW:
+                del self._parted[next(iter(self._parted))]
+
+    def _tell_upload_only(self) -> None:
+        """Say when we come to want nothing more, and when we want something again (BEP 21)."""
+        for peer in self.peers:
+            if peer.said_upload_only is not self._shows_all:
+                peer.introduce(self._handshake(peer))
+
+    def _learn_own_addresses(self) -> None:
+        votes = ((peer.endpoint.ip, peer.sees_us_at) for peer in self.peers)
+        for ip in own_addresses((voter, seen) for voter, seen in votes if seen is not None):
+            self._candidates.learn_own(Endpoint(ip, self.listen_port or 0))
 
     # -- every second ------------------------------------------------------------------------------------------------
 
@@ -376,11 +659,20 @@ class Exchange:
         if self.book is not None:
             for peer in self.book.lapse_stalled(now):
                 peer.pipeline.on_snub()
+            self._divide()
             self._fill_everybody(now)
         for peer in self.peers:
             if peer.downloaded.rate(now) or peer.uploaded.rate(now):
                 peer.traded_at = now
             self._part_with_useless(peer, now)
+            if peer.is_idle(now):
+                peer.close(Reason.IDLE)
+        if self._super_seed is not None:
+            self._show_overdue(self._super_seed, now)
+        if self.peers:
+            self._tell_upload_only()
+            self._learn_own_addresses()
+            self._spread_gossip(now)
 
     def _part_with_useless(self, peer: Peer, now: float) -> None:
         if self._is_useful(peer):
@@ -388,8 +680,12 @@ class Exchange:
         elif self.fetch is not None:
             if now - peer.useful_at >= METADATA_PATIENCE:
                 self._act(Outcome(dismissed=((peer, Reason.NO_METADATA),)), now)
-        elif (peer.pieces == self.all_pieces and self.is_seeding) or now - peer.useful_at >= USELESS_AFTER:
+        elif self._both_are_done(peer) or now - peer.useful_at >= USELESS_AFTER:
             peer.close(Reason.NOTHING_TO_TRADE)
+
+    def _both_are_done(self, peer: Peer) -> bool:
+        """Neither wants anything, nor will: seeds, or partial seeds (BEP 21)."""
+        return self.is_seeding and (peer.upload_only or peer.pieces == self.all_pieces)
 
     def _is_useful(self, peer: Peer) -> bool:
         """Whether either side wants something; as long as it is the metadata, whether it may be had there."""

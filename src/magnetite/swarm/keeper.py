@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import trio
 
-from magnetite.storage.base import Storage
 from magnetite.storage.resume import ResumeData
+from magnetite.swarm.disk import Disk
 from magnetite.swarm.exchange import Exchange
 from magnetite.torrent.metainfo import Metainfo
 
 FLUSH_EVERY = 30.0  # seconds between flushes while pieces come in,
-FLUSH_BYTES = 16 << 20  # or this many verified bytes, whichever is first
+FLUSH_BYTES = 256 << 20  # or this many verified bytes, whichever is first: what a crash makes us hash again
 
 Remember: TypeAlias = Callable[[ResumeData], Awaitable[None]]
 
@@ -23,12 +23,16 @@ async def forget(resume: ResumeData) -> None:
 
 
 class Keeper:
-    """What is in resume data was synced before. `earlier` are the bytes moved in runs before this one."""
+    """What is in resume data was synced before: pieces with fsync, file by file, then names, folder by folder.
+
+    Nothing else is synced. A crash costs what was verified since the last flush, or, where only the program crashed,
+    the time to hash it again. `earlier` are the bytes moved in runs before this one.
+    """
 
     def __init__(
-        self, storage: Storage, metainfo: Metainfo, exchange: Exchange, remember: Remember, earlier: ResumeData | None
+        self, disk: Disk, metainfo: Metainfo, exchange: Exchange, remember: Remember, earlier: ResumeData | None
     ) -> None:
-        self._storage = storage
+        self._disk = disk
         self._metainfo = metainfo
         self._exchange = exchange
         self._remember = remember
@@ -55,17 +59,21 @@ class Keeper:
                 await self.flush()
 
     async def flush(self) -> None:
-        """Everything verified until now is safe when this returns. Raises StorageError."""
+        """Everything verified until now is safe when this returns, however long the disk takes."""
+        await self._disk.insist(self.flush_once)
+
+    async def flush_once(self) -> None:
+        """As `flush`, at once or never. Raises StorageError."""
         verified = self._exchange.have  # before the flush: what comes meanwhile is not claimed
         self._unsafe = 0
-        await self._storage.flush()
+        await self._disk.flush()
         downloaded, uploaded = self._exchange.totals
         await self._remember(
             ResumeData(
                 self._metainfo.info_hash,
                 self._metainfo.info,
                 verified,
-                await self._storage.stats(),
+                await self._disk.stats(),
                 self._earlier[0] + downloaded,
                 self._earlier[1] + uploaded,
             )

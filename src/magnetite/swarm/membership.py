@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
@@ -21,11 +21,13 @@ from magnetite.swarm.connection import Connection, dial
 from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.places import Places
+from magnetite.swarm.throttle import Throttles
 from magnetite.wire.handshake import Handshake
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds; places that other torrents give back are not announced
+SEED_LOOK_EVERY = 60.0  # seconds; a seed dials nobody, until other files are selected or some of its own are lost
 TURNOVER_EVERY = 30.0  # seconds; everybody's optimistic unchoke needs time to come round to us
 
 Converse: TypeAlias = Callable[[Peer, Connection], Awaitable[None]]
@@ -45,6 +47,7 @@ class Site:
     pacer: Pacer
     rng: Random
     emit: Emit
+    throttles: Throttles = field(default_factory=Throttles)
 
 
 class Membership:
@@ -62,12 +65,19 @@ class Membership:
         self._info_hash = exchange.info_hash
         self._emit = site.emit
         self._changed = trio.lowlevel.ParkingLot()  # candidates, or places
+        self._joined = trio.lowlevel.ParkingLot()
         self._is_over = False
+        exchange.on_named = self._add_gossip
+        if site.local_ip is not None and site.listen_port is not None:
+            candidates.learn_own(Endpoint(site.local_ip, site.listen_port))
 
-    def add(self, endpoint: Endpoint, source: Source) -> None:
-        """Somebody named a peer of this torrent."""
+    def _add_gossip(self, endpoint: Endpoint, named_by: str) -> None:
+        self.add(endpoint, Source.PEX, named_by)
+
+    def add(self, endpoint: Endpoint, source: Source, named_by: str | None = None) -> None:
+        """Somebody named a peer of this torrent; `named_by` is the address of the peer that did, if it was one."""
         now = trio.current_time()
-        if self.candidates.add(endpoint, source, now):
+        if self.candidates.add(endpoint, source, now, named_by):
             self._emit(PeerFound(now, self._info_hash, endpoint, source))
             self._changed.unpark_all()
 
@@ -76,6 +86,21 @@ class Membership:
         return Handshake(
             self._info_hash, self._site.peer_id, extensions=True, fast=True, dht=self._site.dht_port is not None
         )
+
+    async def until_somebody(self) -> None:
+        """Returns when a peer is connected; a checkpoint at any rate."""
+        await trio.lowlevel.checkpoint()
+        while not self._exchange.peers:
+            await self._joined.park()
+
+    @property
+    def has_place(self) -> bool:
+        """Whether one more may be dialled."""
+        return self._site.places.may_dial(self.dialling + len(self._exchange.peers))
+
+    def look_again(self) -> None:
+        """Whom to dial may have changed, or whether to."""
+        self._changed.unpark_all()
 
     def dismiss_all(self) -> None:
         """The peers go, also those that dialled us, whose tasks are not ours; nobody is let in any more."""
@@ -100,6 +125,7 @@ class Membership:
         peer = Peer(endpoint, source, peer_id, connection.wire, now)
         self._emit(PeerConnected(now, self._info_hash, endpoint, source, peer.client))
         self._exchange.join(peer, now)
+        self._joined.unpark_all()
         try:
             with self._site.places.taken():
                 await self._converse(peer, connection)
@@ -165,11 +191,14 @@ class Membership:
             if may_dial and (endpoint := self.candidates.next(now)) is not None:
                 self.dialling += 1
                 return endpoint
-            with trio.move_on_at(self.candidates.next_due() if may_dial else now + LOOK_EVERY):
+            pause = SEED_LOOK_EVERY if self._exchange.is_seeding else LOOK_EVERY
+            with trio.move_on_at(self.candidates.next_due() if may_dial else now + pause):
                 await self._changed.park()
 
     def _may_dial(self) -> bool:
         """Seeds wait to be called: who wants something finds us."""
+        if self._exchange.paused is not None:
+            return False
         taken = self.dialling + len(self._exchange.peers)
         return not self._exchange.is_seeding and self._site.places.may_dial(taken)
 

@@ -62,10 +62,10 @@ class Outbox:
         messages, self._messages, self._message_bytes = self._messages, [], 0
         return messages
 
-    def take_blocks(self) -> list[BlockRequest]:
-        """The next requests to serve, BATCH_BYTES of them or a single longer one."""
+    def take_blocks(self, most: int = BATCH_BYTES) -> list[BlockRequest]:
+        """The next requests to serve, `most` bytes of them or a single longer one."""
         taken: list[BlockRequest] = []
-        left = BATCH_BYTES
+        left = most
         for request in self._uploads:
             left -= request.length
             if left < 0 and taken:

@@ -5,30 +5,37 @@ A message is decided upon at once; what is to be sent goes to the outbox, what c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from math import inf
+from typing import TYPE_CHECKING, cast
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason, WireError
 from magnetite.events import Source
 from magnetite.ids import PeerId
+from magnetite.swarm.gossip import Gossip
 from magnetite.swarm.outbox import Outbox
 from magnetite.swarm.pipeline import Pipeline
 from magnetite.swarm.rate import RateMeter
+from magnetite.swarm.tolerance import BYTES_EACH, Tolerance
 from magnetite.torrent import pieces
 from magnetite.wire.extensions import (
     HANDSHAKE_ID,
+    LT_DONTHAVE,
     UT_METADATA,
     ExtensionHandshake,
     MetadataData,
     MetadataReject,
     MetadataRequest,
+    decode_dont_have,
     decode_extension_handshake,
     decode_metadata,
     encode_metadata,
 )
 from magnetite.wire.handshake import client_name
 from magnetite.wire.messages import (
+    MAX_PIECES,
     AllowedFast,
     BitfieldMessage,
     Block,
@@ -44,18 +51,22 @@ from magnetite.wire.messages import (
     Port,
     Reject,
     Request,
+    Suggest,
     Unchoke,
     encode_requests,
 )
 from magnetite.wire.peer_wire import PeerWire
+from magnetite.wire.pex import UT_PEX, PexFlag, decode_pex, encode_pex
 
 if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
 
-OUR_UT_METADATA = 1  # the id we give the extension; ours to choose (BEP 10)
+OUR_UT_METADATA, OUR_UT_PEX, OUR_LT_DONTHAVE = 1, 2, 3  # the ids we give the extensions; ours to choose (BEP 10)
+OUR_EXTENSIONS = {UT_METADATA: OUR_UT_METADATA, UT_PEX: OUR_UT_PEX, LT_DONTHAVE: OUR_LT_DONTHAVE}
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
 MOST_GRANTS = 100  # pieces allowed fast; everybody grants 10
+IDLE_TIMEOUT = 240.0  # seconds; twice what a keep-alive comes after
 METADATA_TRIES = 3  # times a peer may ask for the same metadata block
 
 
@@ -80,12 +91,14 @@ class Peer:
         self.closing: tuple[Reason, str] | None = None
         self.pieces = 0
         self.has_all = False
+        self.lacks = 0  # mask of what a peer with HAVE_ALL has lost before the piece count was known
         self.am_choking = True
         self.am_interested = False
         self.peer_choking = True
         self.peer_interested = False
         self.unchoked_at = -1e9
         self.allowed_fast: set[int] = set()  # pieces we may ask for while choked (BEP 6), at most MOST_GRANTS
+        self.taken_back: set[BlockRequest] = set()  # cancelled, and perhaps still to be rejected (BEP 6)
         self.refused_at = -1e9  # when it last rejected a request although it had unchoked us
         self._granted_fast = 0  # mask of those it may ask us for,
         self._granted_bytes = 0  # until it has had as many bytes as they have
@@ -93,8 +106,14 @@ class Peer:
         self.pipeline = Pipeline(now)
         self.downloaded = RateMeter()
         self.uploaded = RateMeter()
+        self.heard_at = now  # when a byte last came
+        self.sending_since = inf  # what it has not taken yet
         self.useful_at = now  # when either side last wanted something
         self.traded_at = now  # when a block last came or went
+        self.gossip = Gossip()
+        self.useful_messages = 0  # of one read: something followed from them
+        self._tolerance = Tolerance(now)
+        self.said_upload_only = False  # we, in the last handshake
         self._extensions = ExtensionHandshake()
         self._haves: list[int] = []  # from the messages of one read
         self._dht_port: int | None = None
@@ -103,6 +122,38 @@ class Peer:
 
     def __repr__(self) -> str:
         return f"<Peer {self.endpoint} {self.client}>"
+
+    @property
+    def listens_at(self) -> Endpoint | None:
+        """Where others may reach it: where we did, or at the port it names."""
+        if self.source is not Source.INCOMING:
+            return self.endpoint
+        return Endpoint(self.endpoint.ip, self._extensions.p) if self._extensions.p else None
+
+    @property
+    def upload_only(self) -> bool:
+        """It says that it wants nothing more (BEP 21)."""
+        return self._extensions.upload_only is True
+
+    @property
+    def sees_us_at(self) -> str | None:
+        """Our address, as it says."""
+        return self._extensions.yourip
+
+    def flags(self, everything: int) -> PexFlag:
+        """What others are told of it, in a torrent of the pieces `everything`."""
+        flags = PexFlag(0)
+        if self.source is not Source.INCOMING:
+            flags |= PexFlag.REACHABLE
+        if self.upload_only or self.pieces == everything:
+            flags |= PexFlag.SEED
+        if self._extensions.e:
+            flags |= PexFlag.ENCRYPTION
+        return flags
+
+    def is_idle(self, now: float) -> bool:
+        """Neither a byte has come from it for long, nor does it take what we send."""
+        return now - min(self.heard_at, self.sending_since) >= IDLE_TIMEOUT
 
     def close(self, reason: Reason, detail: str = "") -> None:
         """End the connection as soon as its loops run again; the first reason stands."""
@@ -113,6 +164,7 @@ class Peer:
     # -- what we say -------------------------------------------------------------------------------------------------
 
     def introduce(self, ours: ExtensionHandshake) -> None:
+        self.said_upload_only = ours.upload_only is True
         if self.wire.extensions:
             self.outbox.put(Extended(HANDSHAKE_ID, ours.encode()))
 
@@ -149,21 +201,54 @@ class Peer:
     def cancel(self, request: BlockRequest) -> None:
         self.outbox.put(Cancel(request))
 
+    def take_back(self, requests: list[BlockRequest]) -> None:
+        """Cancel requests whose blocks may be asked for again, of this peer, too."""
+        for request in requests:
+            self.cancel(request)
+        if self.wire.fast:
+            self.taken_back = set(requests)  # those before are answered by now
+
     def ask_metadata(self, block: int) -> None:
         self._send_metadata(MetadataRequest(block))
 
+    def tell_of(self, present: Mapping[Endpoint, PexFlag], parted: Mapping[Endpoint, PexFlag], now: float) -> None:
+        """Name the peers of the torrent (BEP 11), those that are news to it, if it wants to know."""
+        number = self._extensions.id_of(UT_PEX)
+        if number is None:
+            return
+        message = self.gossip.next_message(present, parted, self.listens_at or self.endpoint, now)
+        if message is not None:
+            self.outbox.put(Extended(number, encode_pex(message)))
+
     # -- what it says ------------------------------------------------------------------------------------------------
 
-    def receive(self, message: Message, exchange: Exchange, now: float) -> None:
-        """Act on one message; `digest` is due after the last one of a read.
+    def receive(self, messages: list[Message], exchange: Exchange, now: float) -> None:
+        """Act on the messages of one read, in order, until one of them ends the connection.
 
-        Raises RemoteProtocolError where it breaks a rule.
+        Whole-torrent sets and the request pipeline are touched once a read, not once a message: a message is five
+        bytes, and a flood of them must not cost more than reading it. Raises RemoteProtocolError where one breaks a
+        rule.
         """
+        for kind, run in groupby(messages, type):
+            if kind is Block:
+                exchange.on_blocks(self, cast(Iterator[Block], run), now)
+            elif kind is Request:
+                self._on_requests(cast(Iterator[Request], run), exchange)
+            else:
+                for message in run:
+                    self._receive(message, exchange, now)
+            if self.closing:
+                return
+        if self._haves:
+            told, self._haves = self._haves, []
+            self._learn(told, exchange)
+        useful, self.useful_messages = self.useful_messages, 0
+        if len(messages) > useful:
+            self._tolerance.spend(len(messages) - useful, now)
+        exchange.fill(self, now)
+
+    def _receive(self, message: Message, exchange: Exchange, now: float) -> None:
         match message:
-            case Block():
-                exchange.on_block(self, message, now)
-            case Request(block):
-                self._on_request(block, exchange)
             case Have(piece):
                 self._haves.append(piece)
             case BitfieldMessage(bits):
@@ -180,6 +265,7 @@ class Peer:
                 exchange.on_interested(self, now)
             case NotInterested():
                 self.peer_interested = False
+                exchange.on_not_interested(self)
             case Cancel(block):
                 self._on_cancel(block)
             case Reject(block):
@@ -187,29 +273,41 @@ class Peer:
             case AllowedFast(piece):
                 if len(self.allowed_fast) < MOST_GRANTS:
                     self.allowed_fast.add(piece)
+            case Suggest(piece):
+                exchange.on_suggest(self, piece)
             case Extended(id=number, payload=payload):
                 self._on_extended(number, payload, exchange, now)
             case Port(port) if self._dht_port is None:
                 self._dht_port = port
                 exchange.on_dht_node(Endpoint(self.endpoint.ip, port))
             case _:
-                pass  # keep-alive, HAVE_NONE, a suggestion, a second PORT: nothing follows from it
+                pass  # keep-alive, HAVE_NONE, a second PORT: nothing follows from it
 
-    def digest(self, exchange: Exchange, now: float) -> None:
-        """What follows from the messages of one read together.
-
-        Whole-torrent sets and the request pipeline are touched once a read, not once a message: a message is five
-        bytes, and a flood of them must not cost more than reading it.
-        """
-        if self._haves:
-            told, self._haves = self._haves, []
+    def _learn(self, told: list[int], exchange: Exchange) -> None:
+        """Pieces that it has, and ~piece where it has one no more; what was said last of a piece counts."""
+        if min(told) >= 0:
             self._gain(pieces.of(told), exchange)
-        exchange.fill(self, now)
+            return
+        last = {max(said, ~said): said >= 0 for said in told}
+        self._gain(pieces.of([piece for piece, has in last.items() if has]), exchange)
+        self._lose(pieces.of([piece for piece, has in last.items() if not has]), exchange)
+
+    def _lose(self, mask: int, exchange: Exchange) -> None:
+        """The peer has the pieces of `mask` no more, some of which it may never have had (BEP 54)."""
+        if self.has_all and not exchange.all_pieces:
+            self.lacks |= mask
+        lost = mask & self.pieces
+        if lost:
+            self.pieces &= ~lost
+            exchange.on_lost(self, lost)
 
     def _gain(self, mask: int, exchange: Exchange) -> None:
         """The peer has the pieces of `mask`, some of which it may have told before."""
+        if self.lacks:
+            self.lacks &= ~mask
         new = mask & ~self.pieces
         if new:
+            self.useful_messages += new.bit_count()
             self.pieces |= new
             exchange.on_pieces(self, new)
 
@@ -223,14 +321,18 @@ class Peer:
             self.peer_choking = False
             exchange.on_unchoked(self)
 
-    def _on_request(self, request: BlockRequest, exchange: Exchange) -> None:
-        if not exchange.can_serve(request) or (self.am_choking and not self._spend_grant(request)):
-            self._refuse(request)
-        elif self.outbox.queued_blocks >= OUR_REQQ:
-            raise WireError(f"more than {OUR_REQQ} requests", Reason.TOO_MANY_REQUESTS)
-        else:
-            self._refusals = 0
-            self.outbox.put_block(request)
+    def _on_requests(self, messages: Iterator[Request], exchange: Exchange) -> None:
+        queued = self.outbox.queued_blocks
+        for message in messages:
+            request = message.block
+            if not exchange.can_serve(request) or (self.am_choking and not self._spend_grant(request)):
+                self._refuse(request)
+            elif self.outbox.queued_blocks >= OUR_REQQ:
+                raise WireError(f"more than {OUR_REQQ} requests", Reason.TOO_MANY_REQUESTS)
+            else:
+                self._refusals = 0
+                self.outbox.put_block(request)
+        self.useful_messages += self.outbox.queued_blocks - queued  # the same one twice is nothing new
 
     def _spend_grant(self, request: BlockRequest) -> bool:
         if not self._granted_fast >> request.piece & 1 or request.length > self._granted_bytes:
@@ -259,6 +361,18 @@ class Peer:
             self._on_extension_handshake(payload, exchange, now)
         elif number == OUR_UT_METADATA:
             self._on_metadata(payload, exchange, now)
+        elif number == OUR_UT_PEX:
+            if self.gossip.may_hear(now):
+                exchange.on_gossip(self, decode_pex(payload))
+        elif number == OUR_LT_DONTHAVE:
+            self._on_dont_have(decode_dont_have(payload), exchange)
+        else:
+            self.useful_messages -= len(payload) // BYTES_EACH
+
+    def _on_dont_have(self, piece: int, exchange: Exchange) -> None:
+        if piece >= (exchange.all_pieces.bit_length() or MAX_PIECES):
+            raise WireError(f"lt_donthave of piece {piece}")
+        self._haves.append(~piece)
 
     def _on_extension_handshake(self, payload: bytes, exchange: Exchange, now: float) -> None:
         self._extensions = self._extensions.updated(decode_extension_handshake(payload))

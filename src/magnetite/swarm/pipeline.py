@@ -5,8 +5,16 @@ from __future__ import annotations
 QUEUE_TIME = 3.0  # seconds of the peer's rate kept on request
 SHALLOWEST, DEEPEST = 4, 500  # blocks; 500 is what most clients accept (libtorrent's default reqq)
 FIRST_DEPTH = 16
+TOGETHER = 1024  # blocks on request from all peers, in shares,
+LEAST_SHARE = 64  # of so many blocks at least: as much is on its way to us at 10 MB/s and 100 ms
+REFILL = 4  # parts of the depth, of which one must be free before more is asked for
 MEASURE_EVERY = 1.0  # seconds
 GROWTH = 1.1  # a rate must grow by this much a second to stay in slow start
+
+
+def share_of(peers: int) -> int:
+    """The deepest pipeline, in blocks, of each of so many peers: what they owe us takes memory."""
+    return max(LEAST_SHARE, min(DEEPEST, TOGETHER // max(1, peers)))
 
 
 class Pipeline:
@@ -24,6 +32,16 @@ class Pipeline:
         self._measured_at = now
         self._blocks = 0
         self._rate = 0.0  # blocks per second
+
+    def room(self, owed: int, share: int) -> int:
+        """How many more blocks to ask for, of a peer that owes so many: a quarter of the depth at least, or none.
+
+        Requests are sent in bulk that way, and three quarters of the pipe are full meanwhile. The depth is never more
+        than `share`.
+        """
+        depth = min(self.depth, share)
+        room = depth - owed
+        return room if REFILL * room >= depth else 0
 
     def limit(self, reqq: int) -> None:
         """The peer said how many requests it will queue."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import trio
 
-from magnetite.storage.base import Storage
 from magnetite.storage.resume import ResumeData, doubtful_pieces
+from magnetite.swarm.disk import Disk
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
@@ -31,13 +31,16 @@ class Survey:
         self.total = 0
 
 
-async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None, progress: Survey) -> Findings:
-    """Trust what resume data vouches for, hash what else may be there. Raises StorageError, in a group."""
-    stats = await storage.stats()
+async def survey(disk: Disk, metainfo: Metainfo, resume: ResumeData | None, progress: Survey) -> Findings:
+    """Trust what resume data vouches for, hash what else may be there.
+
+    Raises StorageError, in a group, where waiting cannot help.
+    """
+    stats = await disk.insist(disk.stats)
     doubtful = doubtful_pieces(resume, metainfo, stats)
     vouched_for = pieces.everything(metainfo.piece_count) & ~doubtful
     have = resume.verified & vouched_for if resume else 0
-    storage.trust(have)
+    disk.trust(have)
     absent = (file for file, stat in enumerate(stats) if stat is None and not metainfo.files[file].is_padding)
     doubtful &= ~PieceMap(metainfo).pieces_of(absent)
     unchecked = pieces.indices(doubtful)
@@ -46,7 +49,7 @@ async def survey(storage: Storage, metainfo: Metainfo, resume: ResumeData | None
     async def check_some() -> None:
         nonlocal have
         for piece in unchecked:
-            if await storage.verify(piece):
+            if await disk.verify(piece):
                 have |= 1 << piece
             progress.done += 1
 

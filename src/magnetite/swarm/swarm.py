@@ -14,6 +14,8 @@ from magnetite.events import (
     ChecksFinished,
     DownloadCompleted,
     MetadataFetched,
+    TorrentPaused,
+    TorrentResumed,
 )
 from magnetite.ids import InfoHash
 from magnetite.net.base import Buffer
@@ -23,11 +25,15 @@ from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import CHOKE_INTERVAL
 from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.connection import Connection, converse
+from magnetite.swarm.disk import Disk, Lost
 from magnetite.swarm.exchange import Exchange
+from magnetite.swarm.explain import DhtView, Snapshot, Tally
 from magnetite.swarm.keeper import Keeper, Remember, forget
 from magnetite.swarm.membership import Membership, Site
 from magnetite.swarm.peer import Peer
+from magnetite.swarm.preference import Preference
 from magnetite.swarm.survey import Survey, survey
+from magnetite.swarm.throttle import Throttles
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.selection import FileSelection
@@ -60,16 +66,105 @@ class Swarm:
         self.survey = Survey()
         self._emit = site.emit
         self._commits = CommitQueue()
-        self._storage: Storage | None = None
+        self._disk: Disk | None = None
         self._unreadable: StorageError | None = None
         self._became_unreadable = trio.Event()
         self._metadata: bytes | None = None
         self._metadata_verified = trio.Event()
+        self._resumed = trio.lowlevel.ParkingLot()
+        self._extended = trio.lowlevel.ParkingLot()
+        self._selection: FileSelection | None = None  # the user's, since it was added
+        self._keeper: Keeper | None = None
         self._added_at = trio.current_time()
         self.exchange.listen_port = site.listen_port
         self.exchange.dht_port = site.dht_port
+        self.exchange.throttles = Throttles(shared=site.throttles)
         self.exchange.on_completed = self._commits.put
         self.exchange.on_metadata = self._on_metadata
+        self.exchange.on_present = self._on_present
+        self._awaited: dict[int, trio.Event] = {}  # pieces that somebody waits to read
+        self._preference = Preference()
+
+    def snapshot(self, tally: Tally, dht: DhtView | None) -> Snapshot:
+        """All that tells why it moves, or does not; see `swarm.explain`."""
+        exchange, book, now = self.exchange, self.exchange.book, trio.current_time()
+        useful = [peer for peer in exchange.peers if book and peer.pieces & book.missing]
+        return Snapshot(
+            tally,
+            dht,
+            paused=exchange.paused,
+            has_metadata=self.metainfo is not None,
+            is_checked=self.checked.is_set(),
+            is_complete=exchange.is_seeding,
+            peers=len(exchange.peers),
+            known=len(self.members.candidates),
+            dialling=self.members.dialling,
+            may_dial=self.members.has_place,
+            missing=book.missing.bit_count() if book else 0,
+            absent=(book.missing & book.picker.availability.absent).bit_count() if book else 0,
+            useful=len(useful),
+            choking=sum(peer.peer_choking for peer in useful),
+            asked=sum(book.owed(peer) > 0 for peer in useful) if book else 0,
+            snubbing=sum(peer.pipeline.is_snubbed for peer in useful),
+            interested=sum(peer.peer_interested for peer in exchange.peers),
+            unchoked=sum(peer.peer_interested and not peer.am_choking for peer in exchange.peers),
+            unwritten=len(self._commits),
+            download_rate=sum(peer.downloaded.rate(now) for peer in exchange.peers),
+            upload_rate=sum(peer.uploaded.rate(now) for peer in exchange.peers),
+            limits=exchange.throttles.effective,
+        )
+
+    # -- pause -------------------------------------------------------------------------------------------------------
+
+    def pause(self, reason: Reason, detail: str = "") -> None:
+        """Stop trading until `resume`; peers stay. Reason.PAUSED_BY_USER replaces another, nothing replaces it."""
+        if self.exchange.pause(reason, detail):
+            self._emit(TorrentPaused(trio.current_time(), self.info_hash, reason, detail))
+
+    def resume(self) -> None:
+        """Go on after a pause, whatever its reason was."""
+        now = trio.current_time()
+        if self.exchange.resume(now):
+            self._emit(TorrentResumed(now, self.info_hash))
+            self._resumed.unpark_all()
+            self.members.look_again()
+
+    async def until_resumed(self) -> None:
+        """Returns when it is not paused; not a checkpoint if it is not."""
+        while self.exchange.paused is not None:
+            await self._resumed.park()
+
+    # -- selection ---------------------------------------------------------------------------------------------------
+
+    def select(self, selection: FileSelection) -> None:
+        """These files are wanted from now on; what is there of others stays. `completed` may become a new event.
+
+        Raises LocalProtocolError if none of the torrent's files is selected, once they are known.
+        """
+        wanted = selection.indices(self.metainfo) if self.metainfo else frozenset()
+        self._selection = selection
+        if self.metainfo is None or self._keeper is None:
+            return
+        self.exchange.select(PieceMap(self.metainfo).pieces_of(wanted), trio.current_time())
+        while self._awaited:  # what somebody waits to read may not be wanted any more
+            self._awaited.popitem()[1].set()
+        if self.exchange.is_seeding:
+            self._keeper.on_verified(0)  # it looks whether this is all
+            return
+        if self.completed.is_set():
+            self.completed = trio.Event()
+        self._extended.unpark_all()
+        self.members.look_again()
+
+    def prefer(self, preference: Preference) -> None:
+        """Raises LocalProtocolError if it selects none of the torrent's files, once they are known."""
+        if self.metainfo is not None:
+            self.exchange.pick_by(preference.order_for(self.metainfo))
+        self._preference = preference
+
+    async def until_extended(self) -> None:
+        """Returns when files are selected that are not there."""
+        await self._extended.park()
 
     # -- the straight line -------------------------------------------------------------------------------------------
 
@@ -109,36 +204,45 @@ class Swarm:
                     metainfo = await self._await_metadata()
                 else:
                     self._accept(metainfo)
-                wanted = selection.indices(metainfo)
+                wanted = (self._selection or selection).indices(metainfo)
                 async with open_storage(metainfo, wanted) as storage:
-                    findings = await survey(storage, metainfo, resume, self.survey)
+                    disk = Disk(storage, metainfo, self, self._emit)
+                    findings = await survey(disk, metainfo, resume, self.survey)
                     now = trio.current_time()
                     have, checked = findings.have.bit_count(), findings.checked.bit_count()
                     self._emit(ChecksFinished(now, self.info_hash, have, checked))
                     piece_map = PieceMap(metainfo)
-                    self._storage = storage
+                    self._disk = disk
+                    wanted = (self._selection or selection).indices(metainfo)  # it may have changed meanwhile
+                    self.exchange.pick_by(self._preference.order_for(metainfo))
                     self.exchange.begin(metainfo, piece_map, piece_map.pieces_of(wanted), findings.have, now)
+                    self._keeper = Keeper(disk, metainfo, self.exchange, remember, resume)
                     self.checked.set()
-                    await self._trade(storage, Keeper(storage, metainfo, self.exchange, remember, resume))
+                    await self._trade(disk, self._keeper)
 
-    async def _trade(self, storage: Storage, keeper: Keeper) -> None:
+    async def _trade(self, disk: Disk, keeper: Keeper) -> None:
         """Blocks come and go, until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(keeper.watch)
+                nursery.start_soon(disk.watch)
                 nursery.start_soon(self._end_when_unreadable)
                 for _ in range(COMMITTERS):
-                    nursery.start_soon(self._commit_forever, storage, keeper)
-                await keeper.until_complete()
-                await keeper.flush()  # complete is what is on the disk itself, under its own name
-                now = trio.current_time()
-                downloaded, _ = self.exchange.totals
-                self._emit(DownloadCompleted(now, self.info_hash, downloaded, now - self._added_at))
-                self.completed.set()
+                    nursery.start_soon(self._commit_forever, disk, keeper)
+                while True:
+                    await keeper.until_complete()
+                    await keeper.flush()  # complete is what is on the disk itself, under its own name,
+                    await disk.settle()  # where it is to stay
+                    if self.exchange.is_seeding:  # nothing was selected meanwhile
+                        now = trio.current_time()
+                        downloaded, _ = self.exchange.totals
+                        self._emit(DownloadCompleted(now, self.info_hash, downloaded, now - self._added_at))
+                        self.completed.set()
+                        await self.until_extended()
         finally:
-            self._storage = None
+            self._disk = None
             with trio.CancelScope(shield=True):
-                await keeper.flush()
+                await keeper.flush_once()
 
     @contextmanager
     def _parting(self) -> Iterator[None]:
@@ -177,17 +281,28 @@ class Swarm:
         self._metadata_verified.set()
 
     async def _converse(self, peer: Peer, connection: Connection) -> None:
-        await converse(peer, connection, self.exchange, self._commits, self._read_block)
+        await converse(peer, connection, self.exchange, self._commits, self.read_block)
 
-    async def _read_block(self, piece: int, begin: int, length: int) -> Buffer:
-        if self._storage is None:
+    async def read_block(self, piece: int, begin: int, length: int) -> Buffer:
+        """Bytes of a verified piece. Raises StorageError."""
+        if self._disk is None:
             raise StorageError(reason=Reason.SHUTTING_DOWN)
         try:
-            return await self._storage.read(piece, begin, length)
+            return await self._disk.read(piece, begin, length)
+        except Lost:
+            raise
         except StorageError as error:
             self._unreadable = error
             self._became_unreadable.set()
             raise
+
+    def arrival_of(self, piece: int) -> trio.Event:
+        """Set as soon as the piece is verified and written, which it is not yet."""
+        return self._awaited.setdefault(piece, trio.Event())
+
+    def _on_present(self, piece: int) -> None:
+        if (arrival := self._awaited.pop(piece, None)) is not None:
+            arrival.set()
 
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
@@ -199,18 +314,20 @@ class Swarm:
 
     async def _tend_forever(self) -> None:
         while True:
+            await self.members.until_somebody()  # a thousand idle torrents are to cost nothing
             await trio.sleep(TEND_EVERY)
             self.exchange.tend(trio.current_time())
 
     async def _rechoke_forever(self) -> None:
         while True:
+            await self.members.until_somebody()
             await trio.sleep(CHOKE_INTERVAL)
             self.exchange.rechoke(trio.current_time())
 
-    async def _commit_forever(self, storage: Storage, keeper: Keeper) -> None:
+    async def _commit_forever(self, disk: Disk, keeper: Keeper) -> None:
         while True:
             partial = await self._commits.take()
-            if await storage.commit(partial.piece, partial.buffer):
+            if await disk.commit(partial.piece, partial.buffer):
                 self.exchange.on_verified(partial, trio.current_time())
                 keeper.on_verified(partial.length)
             else:

@@ -1,1 +1,1 @@
-"""What a running node shows of itself over HTTP: metrics, and the control API."""
+"""What can be had over HTTP: a running node's metrics and control API, and the files of a download."""

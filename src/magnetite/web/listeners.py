@@ -54,8 +54,11 @@ async def unix_listener(path: Path) -> AsyncIterator[trio.SocketListener]:
 
 
 @asynccontextmanager
-async def tcp_listener(host: str, port: int) -> AsyncIterator[trio.SocketListener]:
-    """A listener at an address; a name stands for one of its addresses. Raises NetworkError if it cannot be bound."""
+async def tcp_listener(host: str, port: int, flag: str = "--metrics") -> AsyncIterator[trio.SocketListener]:
+    """A listener at an address; a name stands for one of its addresses. Raises NetworkError if it cannot be bound.
+
+    `flag` is what the user named the address with.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     unbound = socket.socket(family)
     try:
@@ -64,7 +67,7 @@ async def tcp_listener(host: str, port: int) -> AsyncIterator[trio.SocketListene
         unbound.listen(BACKLOG)
     except OSError as error:
         unbound.close()
-        message = f"cannot listen on {host} port {port} for --metrics: {error.strerror or error}"
+        message = f"cannot listen on {host} port {port} for {flag}: {error.strerror or error}"
         raise NetworkError(message, Reason.ADDRESS_UNAVAILABLE) from error
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(unbound))
     async with listener:

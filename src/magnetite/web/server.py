@@ -41,18 +41,26 @@ class ClientGone(OSError):
 async def serve(
     app: App,
     listeners: Sequence[trio.SocketListener],
+    send_timeout: float = SEND_TIMEOUT,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; then every connection is closed at once, whatever its client is doing."""
+    """Serve until cancelled; then every connection is closed at once, whatever its client is doing.
+
+    A client may take `send_timeout` seconds until it takes some more of its answer.
+    """
     places = trio.CapacityLimiter(MAX_CONNECTIONS)
     async with trio.open_nursery() as nursery:
         for listener in listeners:
-            nursery.start_soon(_accept_forever, app, listener, places, nursery)
+            nursery.start_soon(_accept_forever, app, listener, send_timeout, places, nursery)
         task_status.started()
 
 
 async def _accept_forever(
-    app: App, listener: trio.SocketListener, places: trio.CapacityLimiter, nursery: trio.Nursery
+    app: App,
+    listener: trio.SocketListener,
+    send_timeout: float,
+    places: trio.CapacityLimiter,
+    nursery: trio.Nursery,
 ) -> None:
     while True:
         token = object()
@@ -64,19 +72,21 @@ async def _accept_forever(
             log.warning("cannot accept a connection: %s", error)
             await trio.sleep(1)
             continue
-        nursery.start_soon(_serve_and_leave, app, stream, partial(places.release_on_behalf_of, token))
+        nursery.start_soon(_serve_and_leave, app, stream, send_timeout, partial(places.release_on_behalf_of, token))
 
 
-async def _serve_and_leave(app: App, stream: trio.abc.HalfCloseableStream, leave: Callable[[], None]) -> None:
+async def _serve_and_leave(
+    app: App, stream: trio.abc.HalfCloseableStream, send_timeout: float, leave: Callable[[], None]
+) -> None:
     try:
-        await serve_connection(app, stream)
+        await serve_connection(app, stream, send_timeout)
     finally:
         leave()
 
 
-async def serve_connection(app: App, stream: trio.abc.HalfCloseableStream) -> None:
+async def serve_connection(app: App, stream: trio.abc.HalfCloseableStream, send_timeout: float = SEND_TIMEOUT) -> None:
     """Read one request, let `app` answer it, and close. What a client does wrong ends its connection, nothing else."""
-    connection = Connection(stream)
+    connection = Connection(stream, send_timeout)
     try:
         await _converse(app, connection)
     except (h11.RemoteProtocolError, trio.TooSlowError, trio.BrokenResourceError, ClientGone) as error:
@@ -107,8 +117,10 @@ async def _converse(app: App, connection: Connection) -> None:
 class Connection:
     """One request and its answer."""
 
-    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
+    def __init__(self, stream: trio.abc.HalfCloseableStream, send_timeout: float) -> None:
         self.has_begun = False  # to answer
+        self._is_head = False
+        self._send_timeout = send_timeout
         self._stream = stream
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
@@ -119,6 +131,7 @@ class Connection:
         while True:
             match await self._next_event():
                 case h11.Request() as request:
+                    self._is_head = request.method == b"HEAD"
                     if self._http.they_are_waiting_for_100_continue:
                         await self._write(h11.InformationalResponse(status_code=100, headers=[]))
                 case h11.Data(data=data):
@@ -146,7 +159,7 @@ class Connection:
             self.has_begun = True
             await self._write(_response(message["status"], headers))
             return
-        if data := message.get("body", b""):
+        if (data := message.get("body", b"")) and not self._is_head:
             await self._write(h11.Data(data=data))
         if not message.get("more_body", False):
             await self._write(h11.EndOfMessage())
@@ -169,7 +182,7 @@ class Connection:
         view = memoryview(data or b"")
         try:
             while view:  # in parts, so that slowly is not the same as never
-                with trio.fail_after(SEND_TIMEOUT):
+                with trio.fail_after(self._send_timeout):
                     await self._stream.send_all(bytes(view[:READ_SIZE]))
                 view = view[READ_SIZE:]
         except (trio.BrokenResourceError, trio.TooSlowError) as error:

@@ -1,4 +1,4 @@
-"""What extension messages say: the extension handshake (BEP 10, 21) and the exchange of metadata (BEP 9). Pure."""
+"""What extension messages say: their handshake (BEP 10, 21), metadata (BEP 9) and lost pieces (BEP 54). Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from magnetite.errors import WireError
 HANDSHAKE_ID = 0  # of the Extended message that carries an extension handshake
 DISABLED = 0  # in `m`: the extension is off
 UT_METADATA = "ut_metadata"  # BEP 9
+LT_DONTHAVE = "lt_donthave"  # BEP 54
 METADATA_BLOCK = 16 << 10  # bytes of every piece of metadata but the last (BEP 9)
 MAX_NAME = 64  # characters of an extension's name; longer ones are none that we know
 MAX_VERSION = 100  # characters of `v`
@@ -34,6 +35,7 @@ class ExtensionHandshake(Struct, frozen=True):
     reqq: int | None = None  # outstanding requests it keeps without dropping any
     yourip: str | None = None  # how it sees our address
     upload_only: bool | None = None  # it wants nothing more (BEP 21)
+    e: bool | None = None  # it prefers encrypted connections (BEP 11)
 
     def id_of(self, name: str) -> int | None:
         """The id for messages of this extension to the sender, None if it does not want them."""
@@ -55,6 +57,7 @@ class ExtensionHandshake(Struct, frozen=True):
             reqq=_later(self.reqq, later.reqq),
             yourip=_later(self.yourip, later.yourip),
             upload_only=_later(self.upload_only, later.upload_only),
+            e=_later(self.e, later.e),
         )
 
     def encode(self) -> bytes:
@@ -67,6 +70,7 @@ class ExtensionHandshake(Struct, frozen=True):
             "reqq": self.reqq,
             "yourip": None if self.yourip is None else ip_address(self.yourip).packed,
             "upload_only": None if self.upload_only is None else int(self.upload_only),
+            "e": None if self.e is None else int(self.e),
         }
         return bencoding.encode({name: value for name, value in fields.items() if value is not None})
 
@@ -86,6 +90,7 @@ def decode_extension_handshake(payload: bytes) -> ExtensionHandshake:
         reqq=_number(said.get(b"reqq"), 1),
         yourip=_address(said.get(b"yourip")),
         upload_only=_flag(said.get(b"upload_only")),
+        e=_flag(said.get(b"e")),
     )
 
 
@@ -146,6 +151,16 @@ def decode_metadata(payload: bytes) -> MetadataMessage | None:
         case 2:
             return MetadataReject(_required(said, b"piece"))
     return None
+
+
+# -- lt_donthave (BEP 54) --------------------------------------------------------------------------------------------
+
+
+def decode_dont_have(payload: bytes) -> int:
+    """The piece that the sender has no more, however high a number it is. Raises RemoteProtocolError."""
+    if len(payload) != 4:
+        raise WireError(f"lt_donthave message of {len(payload)} bytes")
+    return int.from_bytes(payload, "big")
 
 
 # -- fields ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,273 @@
+"""A disk in trouble pauses the torrent and loses nothing; what others do to the files is noticed and mended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from magnetite.errors import Reason, StorageError
+from magnetite.events import ChecksFinished, Event, TorrentPaused, TorrentResumed
+from magnetite.net.base import Buffer
+from magnetite.simnet import Fabric
+from magnetite.storage.base import FileStat
+from magnetite.storage.memory import MemoryStorage
+from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY
+from magnetite.torrent.metainfo import Metainfo
+from tests.swarm.swarms import PORT, bytes_of, client_at, content, stored, torrent_of, until, using
+from tests.swarm.test_resume import PIECE, a_client, seeding, some_pieces, verified
+
+DATA = content(400_000)
+TORRENT = torrent_of(DATA)
+SEED, LEECH = "10.0.0.1", "10.0.0.2"
+
+
+class TroubledStorage(MemoryStorage):
+    """Fails with `trouble` in the methods named by `where` as long as that is set; counts the attempts."""
+
+    def __init__(self, metainfo: Metainfo, where: str = "commit") -> None:
+        super().__init__(metainfo)
+        self.trouble: StorageError | None = None
+        self.room = metainfo.piece_count  # pieces until the trouble begins
+        self.attempts: list[float] = []
+        self._where = where
+        self._mtime = 0
+
+    def _fail(self, where: str) -> None:
+        if where == self._where and self.trouble is not None and self._present.bit_count() >= self.room:
+            self.attempts.append(trio.current_time())
+            raise self.trouble
+
+    async def commit(self, piece: int, data: Buffer) -> bool:
+        self._fail("commit")
+        return await super().commit(piece, data)
+
+    async def read(self, piece: int, begin: int, length: int) -> Buffer:
+        self._fail("read")
+        return await super().read(piece, begin, length)
+
+    async def flush(self) -> None:
+        self._fail("flush")
+        await super().flush()
+
+    async def stats(self) -> tuple[FileStat | None, ...]:
+        return tuple(stat and FileStat(stat.size, self._mtime) for stat in await super().stats())
+
+    def lose(self, pieces: int) -> None:
+        """Somebody else writes to the file."""
+        self._present &= ~pieces
+        self._mtime += 1
+
+
+def full_disk() -> StorageError:
+    return StorageError("/mnt/sample.bin.part: the disk is full; make room", Reason.DISK_FULL)
+
+
+def of_kind(events: list[Event], *kinds: type[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, kinds)]
+
+
+@pytest.mark.parametrize("where", ["commit", "flush"])
+@pytest.mark.parametrize("reason", [Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.NOT_READABLE, Reason.DISK_ERROR])
+async def test_trouble_pauses_and_when_it_is_over_the_download_goes_on_by_itself(
+    fabric: Fabric, where: str, reason: Reason
+) -> None:
+    events: list[Event] = []
+    disk = TroubledStorage(TORRENT, where)
+    disk.room, disk.trouble = 2, StorageError("/mnt: trouble", reason)
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH, observe=events.append) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        await trio.sleep(100)
+        assert download.progress().paused == (reason, "/mnt: trouble")
+        assert not download.progress().is_complete
+        assert not download.ended.is_set()
+        assert len(disk.attempts) <= 4 * (100 / RETRY_EVERY + 1)
+        disk.trouble = None
+        with trio.fail_after(2 * RETRY_EVERY):
+            await download.completed()
+        assert await bytes_of(disk, TORRENT) == DATA
+        assert download.progress().downloaded == len(DATA), "no block was fetched twice"
+        assert download.progress().paused is None
+    assert [type(event) for event in of_kind(events, TorrentPaused, TorrentResumed)] == [TorrentPaused, TorrentResumed]
+
+
+async def test_resume_tries_at_once(fabric: Fabric) -> None:
+    disk = TroubledStorage(TORRENT)
+    disk.room, disk.trouble = 2, full_disk()
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        with trio.fail_after(60):
+            await until(lambda: download.progress().paused is not None)
+            await trio.sleep(RETRY_EVERY / 10)
+        disk.trouble = None
+        download.resume()
+        with trio.fail_after(RETRY_EVERY / 2):
+            await download.completed()
+
+
+async def test_a_pause_of_the_users_own_outlasts_the_trouble(fabric: Fabric) -> None:
+    disk = TroubledStorage(TORRENT)
+    disk.room, disk.trouble = 2, full_disk()
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        await trio.sleep(20)
+        download.pause()
+        disk.trouble = None
+        await trio.sleep(20)
+        paused = download.progress().paused
+        assert paused is not None
+        assert paused[0] is Reason.PAUSED_BY_USER
+        download.resume()
+        with trio.fail_after(20):
+            await download.completed()
+
+
+async def test_what_waiting_cannot_cure_ends_the_download(fabric: Fabric) -> None:
+    disk = TroubledStorage(TORRENT)
+    disk.trouble, disk.room = StorageError("in the way", Reason.FILES_IN_THE_WAY), 0
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        with trio.fail_after(20), pytest.raises(StorageError, match="in the way"):
+            await download.completed()
+
+
+async def test_removing_a_paused_download_does_not_wait_for_the_disk(fabric: Fabric) -> None:
+    disk = TroubledStorage(TORRENT)
+    disk.room, disk.trouble = 2, full_disk()
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        await trio.sleep(20)
+        with trio.fail_after(1):
+            await download.remove()
+
+
+async def test_a_disk_that_cannot_be_read_for_a_while_pauses_the_seed_and_costs_no_peer(fabric: Fabric) -> None:
+    disk = TroubledStorage(TORRENT, "read")
+    for piece in range(TORRENT.piece_count):
+        assert await disk.commit(piece, DATA[piece * PIECE : (piece + 1) * PIECE])
+    disk.trouble = StorageError("/mnt/sample.bin: Input/output error", Reason.DISK_ERROR)
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        shared = await seed.add(TORRENT, storage=using(disk))
+        download = await leech.add(TORRENT, storage=using(MemoryStorage(TORRENT)), peers=[(SEED, PORT)])
+        await trio.sleep(50)
+        assert shared.progress().paused == (Reason.DISK_ERROR, "/mnt/sample.bin: Input/output error")
+        assert not shared.ended.is_set()
+        disk.trouble = None
+        with trio.fail_after(60):
+            await download.completed()
+
+
+async def test_a_file_that_somebody_changes_is_noticed_without_being_read_and_mended(fabric: Fabric) -> None:
+    events: list[Event] = []
+    disk = TroubledStorage(TORRENT)
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH, observe=events.append) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        await download.completed()
+        await trio.sleep(2 * LOOK_EVERY)
+        assert len(of_kind(events, ChecksFinished)) == 1, "our own writing is no reason to look again"
+        del events[:]
+        disk.lose(0b101)
+        with trio.fail_after(5 * LOOK_EVERY):
+            await until(lambda: bool(of_kind(events, ChecksFinished)))
+            checked = TORRENT.piece_count
+            [event] = of_kind(events, ChecksFinished)
+            assert isinstance(event, ChecksFinished)
+            assert (event.pieces_present, event.pieces_checked) == (checked - 2, checked)
+            await leech.add(TORRENT, peers=[(SEED, PORT)])
+            await until(lambda: download.progress().is_complete)
+    assert verified(events) == {0, 2}
+    assert await bytes_of(disk, TORRENT) == DATA
+
+
+# -- real files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("harm", ["truncate", "empty", "remove"])
+async def test_a_file_lost_while_it_is_shared_is_no_longer_claimed_and_fetched_again(tmp_path: Path, harm: str) -> None:
+    files = {"a.bin": content(500_000), "b.bin": content(400_000, seed=2)}
+    async with seeding(tmp_path / "seed", files) as (seed, metainfo):
+        events: list[Event] = []
+        async with a_client(events=events) as other:
+            share = await other.add(metainfo, into=tmp_path / "other", peers=[("127.0.0.1", seed.port)])
+            await share.completed()
+            await until(lambda: not share.progress().peers)  # else it is mended before anybody can see that it was lost
+            broken = tmp_path / "other" / "sample" / "b.bin"
+            if harm == "remove":
+                broken.unlink()
+            else:
+                os.truncate(broken, 0 if harm == "empty" else 200_000)
+            del events[:]
+            with pytest.raises(StorageError):  # who reads is what makes it look
+                await _read_everything(other, metainfo)
+            assert [isinstance(event, ChecksFinished) for event in events].count(True) == 1
+            assert not share.progress().is_complete
+            async with a_client() as second:  # whom nobody has just dialled
+                await (await second.add(metainfo, into=tmp_path / "seed")).completed()
+                assert share.error is None
+                await other.add(metainfo, peers=[("127.0.0.1", second.port)])
+                await until(lambda: share.progress().is_complete)
+            assert verified(events) <= set(range(500_000 // PIECE, metainfo.piece_count))
+            assert not share.ended.is_set()
+        assert broken.read_bytes() == files["b.bin"]
+
+
+async def _read_everything(client: object, metainfo: Metainfo) -> None:
+    swarm = client._swarms[metainfo.info_hash]  # type: ignore[attr-defined]
+    swarm._disk._storage._content._open_files.close()  # as if there were too many files to keep them open
+    for piece in range(metainfo.piece_count):
+        await swarm.read_block(piece, 0, 100)
+
+
+@pytest.mark.real_clock
+async def test_a_partial_file_removed_under_a_download_is_begun_anew(tmp_path: Path) -> None:
+    data = content(15_000_000)
+    async with seeding(tmp_path / "seed", {"a.bin": data}) as (seed, metainfo), a_client() as client:
+        download = await client.add(metainfo, into=tmp_path / "leech", peers=[("127.0.0.1", seed.port)])
+        await some_pieces(download, 10)
+        download.pause()  # what is on its way still comes, a few MiB
+        (tmp_path / "leech" / "sample" / "a.bin.part").unlink()
+        download.resume()
+        with trio.fail_after(15):
+            await download.completed()
+        assert (tmp_path / "leech" / "sample" / "a.bin").read_bytes() == data
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.real_clock
+async def test_a_disk_that_is_really_full_is_waited_for(tmp_path: Path, small_disk: Path) -> None:
+    data = content(3_000_000)
+    (small_disk / "ballast").write_bytes(bytes(3_000_000))
+    async with seeding(tmp_path / "seed", {"a.bin": data}) as (seed, metainfo), a_client(tmp_path / "state") as client:
+        download = await client.add(metainfo, into=small_disk / "in", peers=[("127.0.0.1", seed.port)])
+        await until(lambda: download.progress().paused is not None)
+        paused = download.progress().paused
+        assert paused is not None
+        assert paused[0] is Reason.DISK_FULL
+        assert str(small_disk / "in") in paused[1]
+        (small_disk / "ballast").unlink()
+        download.resume()
+        await download.completed()
+        assert download.progress().downloaded == len(data)
+        assert (small_disk / "in" / "sample" / "a.bin").read_bytes() == data
