@@ -22,7 +22,9 @@ from magnetite.events import (
 )
 from magnetite.simnet import Fabric, Link
 from magnetite.storage.memory import MemoryStorage
+from magnetite.torrent.selection import FileSelection
 from tests.swarm.swarms import PORT, client_at, content, stored, torrent_of, using
+from tests.torrent.samples import multi
 
 MiB = 1 << 20
 
@@ -70,6 +72,21 @@ async def test_a_torrent_added_twice_at_the_same_moment_is_one_download(tmp_path
         assert len(set(downloads)) == 1
         await downloads[0].remove()
         assert not client.downloads
+
+
+@pytest.mark.real_clock
+async def test_an_empty_file_selected_when_the_rest_is_complete_is_made(tmp_path: Path) -> None:
+    metainfo, data = multi({"a": 25_000, "empty": 0})
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(data)
+    async with open_client(port=0, bind="127.0.0.1", dht=False) as client:
+        download = await client.add(metainfo, into=tmp_path, files=FileSelection(((0, 0),)))
+        await download.completed()
+        assert not (tmp_path / "folder" / "empty").exists()
+        download.select(FileSelection())
+        with trio.fail_after(5):
+            while not (tmp_path / "folder" / "empty").exists():  # noqa: ASYNC110  # files tell nobody
+                await trio.sleep(0.01)
 
 
 async def test_a_torrent_is_added_removed_and_added_again_many_times(fabric: Fabric) -> None:

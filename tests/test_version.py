@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from magnetite.swarm.exchange import VERSION
+from magnetite.swarm.introduction import VERSION
 from magnetite.wire.handshake import PEER_ID_PREFIX
 
 

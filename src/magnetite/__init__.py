@@ -5,14 +5,43 @@ async with magnetite.open_client(port=6881) as client:
     await download.completed()
 """
 
-from magnetite.client import Client, fetch_metadata, open_client, open_dht_node
-from magnetite.download import Download, Progress
-from magnetite.errors import MagnetiteError, Reason
-from magnetite.ids import InfoHash, NodeId
-from magnetite.swarm.throttle import Limits
-from magnetite.torrent.magnet import MagnetLink, parse_magnet
-from magnetite.torrent.metainfo import Metainfo, decode_torrent, encode_torrent
-from magnetite.torrent.selection import FileSelection, parse_selection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from magnetite.client import Client, fetch_metadata, open_client, open_dht_node
+    from magnetite.download import Download, Progress
+    from magnetite.errors import MagnetiteError, Reason
+    from magnetite.ids import InfoHash, NodeId
+    from magnetite.swarm.preference import Preference
+    from magnetite.swarm.reader import Reader
+    from magnetite.swarm.throttle import Limits
+    from magnetite.torrent.magnet import MagnetLink, parse_magnet
+    from magnetite.torrent.metainfo import Metainfo, decode_torrent, encode_torrent
+    from magnetite.torrent.selection import FileSelection, parse_selection
+else:
+    # Imported when they are asked for: the program's first lines must run before the rest is there (`magnetite.cli`).
+    _HOMES = {
+        "client": ("Client", "fetch_metadata", "open_client", "open_dht_node"),
+        "download": ("Download", "Progress"),
+        "errors": ("MagnetiteError", "Reason"),
+        "ids": ("InfoHash", "NodeId"),
+        "swarm.preference": ("Preference",),
+        "swarm.reader": ("Reader",),
+        "swarm.throttle": ("Limits",),
+        "torrent.magnet": ("MagnetLink", "parse_magnet"),
+        "torrent.metainfo": ("Metainfo", "decode_torrent", "encode_torrent"),
+        "torrent.selection": ("FileSelection", "parse_selection"),
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        home = next((module for module, names in _HOMES.items() if name in names), None)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        return value
+
 
 __all__ = [
     "Client",
@@ -24,7 +53,9 @@ __all__ = [
     "MagnetiteError",
     "Metainfo",
     "NodeId",
+    "Preference",
     "Progress",
+    "Reader",
     "Reason",
     "decode_torrent",
     "encode_torrent",

@@ -129,7 +129,7 @@ async def open_client(
             dht_port=node.local.port if node else None,
             places=places or Places(),
             pacer=Pacer(dial_rate, burst=int(dial_rate)),
-            rng=rng,
+            rng=random.Random(rng.getrandbits(256)),  # nothing secret, and a system call for every piece would be slow
             emit=hub.emit,
             throttles=Throttles(limits),
         )
@@ -282,7 +282,7 @@ class Client:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
         swarm.exchange.wants_super_seed = super_seed
-        download = self.downloads[link.info_hash] = Download(swarm, link.name, self.node)
+        download = self.downloads[link.info_hash] = Download(swarm, link.name, self.node, metainfo)
         running = partial(
             swarm.run,
             storage or partial(self._open_files, Path(into)),

@@ -50,12 +50,15 @@ class Download:
     Cancelling a wait here stops only the waiting; `remove` stops the download, as leaving the client does.
     """
 
-    def __init__(self, swarm: Swarm, name: str | None, node: DhtNode | None = None) -> None:
+    def __init__(
+        self, swarm: Swarm, name: str | None, node: DhtNode | None = None, metainfo: Metainfo | None = None
+    ) -> None:
         self.error: MagnetiteError | None = None  # why it ended by itself
         self.tally = Tally()  # of its events; the client counts them
         self._swarm = swarm
         self._name = name
         self._node = node
+        self._metainfo = metainfo  # as it was added, which the swarm takes over when it begins
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
 
@@ -65,7 +68,7 @@ class Download:
 
     @property
     def metainfo(self) -> Metainfo | None:
-        return self._swarm.metainfo
+        return self._swarm.metainfo or self._metainfo
 
     async def metadata(self) -> Metainfo:
         """Returns as soon as the metadata is known. Raises what ended the download."""
@@ -139,7 +142,7 @@ class Download:
         await self.ended.wait()
 
     def progress(self) -> Progress:
-        exchange, metainfo, now = self._swarm.exchange, self._swarm.metainfo, trio.current_time()
+        exchange, metainfo, now = self._swarm.exchange, self.metainfo, trio.current_time()
         book = exchange.book
         downloaded, uploaded = exchange.totals
         return Progress(

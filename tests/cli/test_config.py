@@ -7,16 +7,17 @@ from typing import Any
 import click
 import pytest
 
-from magnetite.cli import magnetite
 from magnetite.cli.config import read_config
 from magnetite.cli.exit_codes import ExitCode
+from magnetite.cli.program import magnetite
 from tests.cli.conftest import Invoke
 
 DOCUMENTATION = Path(__file__).parents[2].joinpath("docs", "cli.md").read_text()
 
 
 def verbs(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
-    for verb in group.commands.values():
+    context = click.Context(group)
+    for verb in [group.get_command(context, name) for name in group.list_commands(context)]:
         if isinstance(verb, click.Group):
             yield from verbs(verb, *names, str(verb.name))
         else:
@@ -29,6 +30,8 @@ EXAMPLES = {
     "bind": "127.0.0.1",
     "bootstrap": "example.org:6881",
     "files": "*.iso",
+    "max-download": "500k",
+    "max-upload": "2M",
     "metrics": "127.0.0.1:9881",
     "peer": "192.0.2.7:6881",
     "serve": "127.0.0.1:9882",
@@ -155,7 +158,7 @@ def test_2_for_a_file_that_is_not_there(invoke: Invoke, tmp_path: Path) -> None:
 def test_the_users_own_file_is_read_if_it_is_there(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("magnetite.cli.user_config_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("magnetite.cli.program.user_config_path", lambda name: tmp_path / name)
     assert invoke("status", "--state", tmp_path).code == ExitCode.NO_NODE
     (tmp_path / "magnetite").mkdir()
     (tmp_path / "magnetite" / "config.toml").write_text("[status]\nstate = '/tmp/of-the-user'\n")

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from magnetite.cli import magnetite
 from magnetite.cli.exit_codes import MEANINGS
+from magnetite.cli.program import magnetite
 from tests.cli.conftest import Invoke
 
 
 def verbs(group: click.Group, *names: str) -> Iterator[str]:
     """`get`, `item get`: what is typed."""
-    for name, verb in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        verb = group.get_command(context, name)
         if isinstance(verb, click.Group):
             yield from verbs(verb, *names, name)
         else:

@@ -15,8 +15,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from magnetite.cli import magnetite
 from magnetite.cli.exit_codes import ExitCode
+from magnetite.cli.node import node
 from tests.cli.conftest import PATIENCE, Invoke, Start, free_port
 
 LONER = ("--bind", "127.0.0.1", "--port", 0, "--bootstrap", "none")
@@ -203,8 +203,9 @@ def test_a_socket_of_somebody_else_is_named_as_such(invoke: Invoke, tmp_path: Pa
 
 
 def test_other_verbs_do_not_pay_for_what_only_a_node_needs() -> None:
-    heavy = ("starlette", "h11", "httpx", "prometheus_client", "tomllib", "cryptography")
-    program = f"import sys, magnetite.cli; print([each for each in {heavy} if each in sys.modules])"
+    heavy = ("starlette", "h11", "httpx", "prometheus_client", "tomllib", "cryptography", "rich")
+    verbs = "magnetite.cli.get, magnetite.cli.node, magnetite.cli.item"
+    program = f"import sys, {verbs}; print([each for each in {heavy} if each in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
 
 
@@ -212,5 +213,5 @@ def test_other_verbs_do_not_pay_for_what_only_a_node_needs() -> None:
 def test_the_examples_start_a_node_with_flags_that_there_are(name: str) -> None:
     text = Path(__file__).parents[2].joinpath("docs", "examples", name).read_text()
     words = re.findall(r"[^\s\",\[\]]+", re.findall(r"^.*\bnode\b.*--state.*$", text, re.MULTILINE)[0])
-    context = magnetite.commands["node"].make_context("node", words[words.index("node") + 1 :])
+    context = node.make_context("node", words[words.index("node") + 1 :])
     assert context.params["state"] == Path("/var/lib/magnetite")

@@ -115,3 +115,35 @@ def test_a_disk_that_fails_in_the_middle_ends_a_download_with_a_message(
     assert "magnetite: " in err
     assert "one.bin" in err
     assert "Traceback" not in err
+
+
+INTERRUPTED_WHILE_IMPORTING = """
+import builtins, os, signal, sys
+from magnetite.cli import main
+
+importing = builtins.__import__
+
+def interrupt(name, *rest):
+    if name == WHERE:
+        os.kill(os.getpid(), signal.SIGINT)
+        list(range(100_000))  # Python looks for signals now and then
+    return importing(name, *rest)
+
+builtins.__import__ = interrupt
+main(["create", "nothing"])
+"""
+
+
+@pytest.mark.parametrize("where", ["trio", "magnetite.torrent.metainfo", "magnetite.storage.create"])
+def test_ctrl_c_while_the_program_is_imported_ends_it_in_silence(where: str) -> None:
+    program = INTERRUPTED_WHILE_IMPORTING.replace("WHERE", repr(where))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"film" * 1000)
+    command = f'"{sys.executable}" -m magnetite create film {closed}'
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, timeout=PATIENCE).returncode == ExitCode.DONE
+    assert (tmp_path / "film.torrent").read_bytes().startswith(b"d"), "nothing else was written into it"

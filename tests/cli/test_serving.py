@@ -23,6 +23,10 @@ from tests.cli.conftest import OFFLINE, PATIENCE, Invoke, Start, free_port
         (["--serve", "--no-dht", "a"], [f"--serve={SERVE_AT}", "--no-dht", "a"]),
         (["--serve", "0.0.0.0:80", "a"], ["--serve", "0.0.0.0:80", "a"]),
         (["--serve", "[::1]:80", "a"], ["--serve", "[::1]:80", "a"]),
+        (["--serve", "8097", "a"], ["--serve", "8097", "a"]),
+        (["--serve", "localhost:0", "a"], ["--serve", "localhost:0", "a"]),
+        (["--serve", 40 * "1"], [f"--serve={SERVE_AT}", 40 * "1"]),
+        (["--serve", "magnet:?tr=udp://a:80"], [f"--serve={SERVE_AT}", "magnet:?tr=udp://a:80"]),
         (["--serve=nowhere", "a"], ["--serve=nowhere", "a"]),
         (["--", "--serve"], ["--", "--serve"]),
         (["a"], ["a"]),
@@ -37,7 +41,7 @@ def test_a_download_is_served_while_it_runs_and_on_until_it_is_ended(
 ) -> None:
     magnet, peer = seeder
     port = free_port()
-    serving = ("--serve", f"127.0.0.1:{port}", "--sequential", "--first", "*.txt", "--dir", "out", "--json")
+    serving = ("--serve", port, "--sequential", "--first", "*.txt", "--dir", "out", "--json")
     process = start("get", *serving, magnet, "--peer", peer, "--state", tmp_path / "state", *OFFLINE)
     assert process.stdout is not None
     records = map(json.loads, process.stdout)
@@ -59,6 +63,7 @@ def test_what_cannot_be_served_is_refused(invoke: Invoke, tmp_path: Path) -> Non
     magnet = "magnet:?xt=urn:btih:" + 40 * "a"
     options = ("--state", tmp_path / "state", *OFFLINE)
     assert invoke("get", "--serve=nowhere", magnet, *options).code == ExitCode.USAGE
+    assert "not HOST:PORT" in invoke("get", "--serve", "0", magnet, *options).err
     taken = invoke("get", "--serve", "192.0.2.1:80", magnet, *options)
     assert taken.code == ExitCode.NETWORK
     assert "--serve" in taken.err

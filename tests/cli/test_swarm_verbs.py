@@ -6,10 +6,13 @@ import json
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from magnetite.cli.exit_codes import ExitCode
+from magnetite.client import Client
+from magnetite.errors import MagnetiteError
 from magnetite.torrent.magnet import parse_magnet
 from magnetite.torrent.metainfo import decode_torrent
 from tests.cli.conftest import OFFLINE, PATIENCE, Invoke, Start, free_port
@@ -49,6 +52,38 @@ def test_share_may_super_seed(start: Start, invoke: Invoke, payload: Path, tmp_p
     options = ("--peer", f"127.0.0.1:{port}", "--dir", tmp_path / "out", "--state", tmp_path / "state", *OFFLINE)
     assert invoke("get", magnet, *options).code == ExitCode.DONE
     assert content(tmp_path / "out" / "payload") == content(payload)
+
+
+def test_share_prints_the_link_when_whoever_reads_it_is_let_in(
+    invoke: Invoke, payload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients: list[Client] = []
+
+    async def report_created(*_: object) -> None:
+        raise MagnetiteError(f"{len(clients[0].downloads)} torrent")
+
+    original = Client.__init__
+
+    def init(client: Client, *args: Any) -> None:
+        clients.append(client)
+        original(client, *args)
+
+    monkeypatch.setattr(Client, "__init__", init)
+    monkeypatch.setattr("magnetite.cli.share.report_created", report_created)
+    result = invoke("share", payload, "--state", tmp_path, *OFFLINE)
+    assert "magnetite: 1 torrent\n" in result.err
+
+
+def test_get_says_nothing_of_peers_or_of_seeding_where_all_is_there(
+    invoke: Invoke, payload: Path, tmp_path: Path
+) -> None:
+    invoke("create", payload, "-o", tmp_path / "a.torrent")
+    result = invoke("get", tmp_path / "a.torrent", "--dir", payload.parent, "--state", tmp_path, *OFFLINE)
+    assert result.code == ExitCode.DONE
+    assert "checking what is on disk" in result.err
+    assert "complete" in result.err
+    assert "known" not in result.err
+    assert "seeding" not in result.err
 
 
 def test_get_takes_only_the_files_that_are_wanted(

@@ -47,4 +47,8 @@ def test_one_is_not_many() -> None:
 def test_nothing_printed_steers_a_terminal(text: str) -> None:
     assert printable(text).isprintable()
     assert len(printable(text)) == len(text)
-    assert len(shortened(text)) <= 40
+    assert len(shortened(text)) <= 28
+
+
+def test_a_long_name_keeps_its_end() -> None:
+    assert shortened("Some.Show.S01E07.The.One.With.A.Name.mkv") == "Some.Show.S01E…th.A.Name.mkv"

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.util import find_spec
@@ -19,8 +19,10 @@ import pytest
 from magnetite.torrent.create import choose_piece_length, encode_info
 from magnetite.torrent.metainfo import Metainfo, decode_info, encode_torrent
 from tests.interop.lab import HERE, Lab, kill, wait_until
+from tests.interop.running import Running
 
 NODES = 16
+Start = Callable[..., Running]
 
 
 def require(reason: str | None) -> None:
@@ -91,11 +93,21 @@ def _files(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def payload(tmp_path_factory: pytest.TempPathFactory) -> Payload:
     """Several files, one of them empty, 20 MB in all, in pieces that files share."""
-    folder = tmp_path_factory.mktemp("payload")
-    rng = Random(1)
     lengths = {("sample", "a.bin"): 20_000_000, ("sample", "c.txt"): 13, ("sample", "sub", "b.bin"): 70_001}
+    return make_payload(tmp_path_factory.mktemp("payload"), {**lengths, ("sample", "sub", "empty"): 0})
+
+
+@pytest.fixture(scope="session")
+def many_files(tmp_path_factory: pytest.TempPathFactory) -> Payload:
+    """Forty files of half a megabyte."""
+    lengths = {("many", f"{number:02}.bin"): 500_000 + number for number in range(40)}
+    return make_payload(tmp_path_factory.mktemp("many_files"), lengths)
+
+
+def make_payload(folder: Path, lengths: Mapping[tuple[str, ...], int]) -> Payload:
+    """Files of these lengths, by path, below `folder`."""
+    rng = Random(1)
     content = {path: rng.randbytes(length) for path, length in lengths.items()}
-    content["sample", "sub", "empty"] = b""
     for path, data in content.items():
         folder.joinpath(*path).parent.mkdir(parents=True, exist_ok=True)
         folder.joinpath(*path).write_bytes(data)
@@ -107,3 +119,17 @@ def payload(tmp_path_factory: pytest.TempPathFactory) -> Payload:
     torrent = folder / "sample.torrent"
     torrent.write_bytes(encode_torrent(metainfo))
     return Payload(metainfo, torrent, folder)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a client on this machine; whatever still runs when the test ends is killed."""
+    clients: list[Running] = []
+
+    def begin(*command: str | Path, name: str) -> Running:
+        clients.append(Running(command, tmp_path / name))
+        return clients[-1]
+
+    yield begin
+    for client in clients:
+        client.kill()

@@ -1,4 +1,7 @@
-"""A libtorrent peer, as a process: `seed TORRENT FOLDER` or `leech MAGNET FOLDER`, told a DHT router or a peer."""
+"""A libtorrent peer, as a process: `seed TORRENT FOLDER` or `leech MAGNET FOLDER`, told a DHT router or a peer.
+
+With --obey it chokes everybody at a line `choke` on its standard input, and nobody any more at a line `unchoke`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,23 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import libtorrent as lt
+
+UNCHOKED = {"choke": 0, "unchoke": 8}  # peers, after each of the commands
+
+
+def obey(session: lt.session) -> None:
+    """Do what standard input says, until its end."""
+    for line in sys.stdin:
+        session.apply_settings({"unchoke_slots_limit": UNCHOKED[line.strip()]})
+
+
+def count_slots_for_local_peers(session: lt.session) -> None:
+    """Peers in private networks are never choked otherwise."""
+    local = session.get_peer_class(lt.session.local_peer_class_id)
+    session.set_peer_class(lt.session.local_peer_class_id, {**local, "ignore_unchoke_slots": False})
 
 
 def main() -> None:
@@ -20,6 +38,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=0, help="bytes/s to upload at most")
     parser.add_argument("--download-rate", type=int, default=0, help="bytes/s to download at most")
     parser.add_argument("--peer", default="", help="ADDRESS:PORT to dial")
+    parser.add_argument("--obey", action="store_true", help="do what standard input says")
+    parser.add_argument("--unchecked", action="store_true", help="take whatever is in the folder for right")
     options = parser.parse_args()
     session = lt.session(
         {
@@ -33,8 +53,16 @@ def main() -> None:
             "dht_prefer_verified_node_ids": False,
             "dht_enforce_node_id": False,
             "dht_announce_interval": 10,  # s; its default of minutes is longer than a test
+            "min_reconnect_time": 1,  # s; as above
+            "unchoke_interval": 1,  # s; how soon a choke is one
+            "disable_hash_checks": options.unchecked,
+            # A seed dials whom it is told to, nobody else: it refuses a call from an address that it is dialling.
+            "seeding_outgoing_connections": bool(options.peer),
         }
     )
+    if options.obey:
+        count_slots_for_local_peers(session)
+        Thread(target=obey, args=(session,), daemon=True).start()
     if options.role == "seed":
         parameters = lt.add_torrent_params()
         parameters.ti = lt.torrent_info(options.what)
@@ -52,7 +80,10 @@ def main() -> None:
     while True:
         status = handle.status()
         print(status.state, status.num_peers, f"{status.progress:.3f}")
-        for peer in handle.get_peer_info():
+        peers = handle.get_peer_info()
+        if options.obey:
+            print("choking", sum(bool(peer.flags & lt.peer_info.choked) for peer in peers))
+        for peer in peers:
             if peer.source & lt.peer_info.pex:
                 print("by PEX:", *peer.ip)
         if options.role == "leech" and status.is_seeding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from tests.interop.conftest import Payload
 from tests.interop.lab import HERE, Lab, address_of, kill, wait_until
+from tests.interop.running import events
 
 pytestmark = pytest.mark.interop
 
@@ -46,11 +46,6 @@ def _what(role: str, payload: Payload) -> str | Path:
 def magnetite(*arguments: str | Path, state: Path) -> tuple[str | Path, ...]:
     network = ("--bind", address_of(OURS), "--port", "7001", "--no-dht", "--state", state)
     return (sys.executable, "-m", "magnetite", *arguments, *network, "--json")
-
-
-def events(log: Path, kind: str) -> list[dict[str, object]]:
-    lines = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-    return [record for record in map(json.loads, lines) if record.get("event") == kind]
 
 
 def test_libtorrent_names_a_seed_to_us(spawn: Spawn, payload: Payload, tmp_path: Path) -> None:

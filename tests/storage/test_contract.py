@@ -29,7 +29,7 @@ def opened(request, tmp_path):
 
 async def commit_all(storage):
     for piece in PIECES:
-        assert await storage.commit(piece, piece_of(METAINFO, DATA, piece))
+        assert await storage.commit([(piece, piece_of(METAINFO, DATA, piece))]) == [True]
 
 
 async def test_what_was_committed_is_read_back(opened):
@@ -44,14 +44,14 @@ async def test_what_was_committed_is_read_back(opened):
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 async def test_any_kind_of_buffer_is_committed(opened, kind):
     async with opened as storage:
-        assert await storage.commit(0, kind(piece_of(METAINFO, DATA, 0)))
+        assert await storage.commit([(0, kind(piece_of(METAINFO, DATA, 0)))]) == [True]
         assert await storage.verify(0)
 
 
 async def test_a_buffer_may_be_reused_once_commit_has_returned(opened):
     async with opened as storage:
         buffer = bytearray(piece_of(METAINFO, DATA, 0))
-        assert await storage.commit(0, buffer)
+        assert await storage.commit([(0, buffer)]) == [True]
         buffer[:] = bytes(len(buffer))
         assert bytes(await storage.read(0, 0, 100)) == DATA[:100]
 
@@ -59,21 +59,21 @@ async def test_a_buffer_may_be_reused_once_commit_has_returned(opened):
 @pytest.mark.parametrize("data", [b"", b"x", bytes(20_000), DATA[20_000:40_000], DATA[:20_001]])
 async def test_a_piece_with_a_wrong_hash_is_refused_and_leaves_nothing(opened, data):
     async with opened as storage:
-        assert not await storage.commit(0, data)
+        assert await storage.commit([(0, data)]) == [False]
         assert not await storage.verify(0)
 
 
 async def test_a_wrong_piece_does_not_harm_a_right_one(opened):
     async with opened as storage:
         await commit_all(storage)
-        assert not await storage.commit(1, bytes(20_000))
+        assert await storage.commit([(1, bytes(20_000))]) == [False]
         assert await storage.verify(1)
 
 
 async def test_nothing_verifies_before_it_was_committed(opened):
     async with opened as storage:
         assert not any([await storage.verify(piece) for piece in PIECES])
-        await storage.commit(2, piece_of(METAINFO, DATA, 2))
+        await storage.commit([(2, piece_of(METAINFO, DATA, 2))])
         assert [await storage.verify(piece) for piece in PIECES] == [piece == 2 for piece in PIECES]
 
 
@@ -92,7 +92,7 @@ async def test_trusting_nothing_changes_nothing(opened):
 
 async def test_closing_twice_is_safe(opened):
     async with opened as storage:
-        await storage.commit(0, piece_of(METAINFO, DATA, 0))
+        await storage.commit([(0, piece_of(METAINFO, DATA, 0))])
         await storage.aclose()
 
 
@@ -101,7 +101,7 @@ async def test_many_commits_and_reads_at_a_time_do_not_mix(opened):
 
         async def commit_and_read(piece):
             data = piece_of(METAINFO, DATA, piece)
-            assert await storage.commit(piece, data)
+            assert await storage.commit([(piece, data)]) == [True]
             assert bytes(await storage.read(piece, 0, len(data))) == data
 
         for piece in [*PIECES] * 5:

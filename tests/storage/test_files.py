@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from magnetite.errors import LocalProtocolError, Reason, StorageError
-from magnetite.storage.files import PIECES_UNDER_WAY, open_storage
+from magnetite.storage.files import open_storage
 from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.workers import Workers
 from tests.torrent.samples import multi, piece_of, single
@@ -23,7 +23,7 @@ ONE = single(ONE_DATA, piece_length=10_000)
 
 async def commit(storage, *pieces, metainfo=METAINFO, data=DATA):
     for piece in pieces or range(metainfo.piece_count):
-        assert await storage.commit(piece, piece_of(metainfo, data, piece))
+        assert await storage.commit([(piece, piece_of(metainfo, data, piece))]) == [True]
 
 
 def tree(folder):
@@ -113,7 +113,7 @@ async def test_somebodys_other_file_of_the_same_name_is_not_overwritten(tmp_path
     async with open_storage(ONE, tmp_path) as storage:
         assert not await storage.verify(0)
         with pytest.raises(StorageError, match="move it away") as raised:
-            await storage.commit(0, ONE_DATA[:10_000])
+            await storage.commit([(0, ONE_DATA[:10_000])])
     assert raised.value.reason is Reason.FILES_IN_THE_WAY
     assert tree(tmp_path) == {"file.bin": b"a diary"}
 
@@ -183,7 +183,7 @@ async def test_a_link_put_there_after_the_start_is_not_followed_either(tmp_path)
         (downloads / "folder").mkdir(parents=True)
         (downloads / "folder/sub").symlink_to(elsewhere, target_is_directory=True)
         with pytest.raises(StorageError) as raised:
-            await storage.commit(3, piece_of(METAINFO, DATA, 3))
+            await storage.commit([(3, piece_of(METAINFO, DATA, 3))])
     assert raised.value.reason is Reason.FILES_IN_THE_WAY
     assert tree(elsewhere) == {}
 
@@ -206,6 +206,14 @@ async def test_only_wanted_files_are_made_and_what_a_wanted_piece_reaches_into(t
         assert bytes(await storage.read(1, 0, 20_000)) == DATA[20_000:40_000]
 
 
+async def test_an_empty_file_that_is_wanted_later_is_made_by_the_next_flush(tmp_path):
+    async with open_storage(METAINFO, tmp_path, wanted={0}) as storage:
+        await storage.flush()
+        storage.want({0, 1})
+        await storage.flush()
+        assert (tmp_path / "folder/empty").read_bytes() == b""
+
+
 FAULTS = {
     errno.ENOSPC: Reason.DISK_FULL,
     errno.EDQUOT: Reason.DISK_FULL,
@@ -224,7 +232,7 @@ async def test_a_failing_write_says_which_file_and_why_and_can_be_tried_again(tm
         with monkeypatch.context() as patch:
             patch.setattr(os, "pwrite", fail)
             with pytest.raises(StorageError, match=r"file\.bin\.part: ") as raised:
-                await storage.commit(0, ONE_DATA[:10_000])
+                await storage.commit([(0, ONE_DATA[:10_000])])
         assert raised.value.reason is reason
         assert not await storage.verify(0)
         await commit(storage, metainfo=ONE, data=ONE_DATA)
@@ -427,7 +435,7 @@ async def test_cancelled_work_that_has_not_begun_never_happens(tmp_path, monkeyp
     results = {}
 
     async def commit_one(storage, piece):
-        results[piece] = await storage.commit(piece, piece_of(metainfo, DATA, piece))
+        (results[piece],) = await storage.commit([(piece, piece_of(metainfo, DATA, piece))])
 
     async with open_storage(metainfo, tmp_path) as storage:
         with trio.CancelScope() as scope:
@@ -458,7 +466,7 @@ async def test_a_cancelled_commit_returns_only_when_nobody_looks_at_the_buffer(t
 
     async def commit_and_reuse(storage):
         try:
-            await storage.commit(0, buffer)
+            await storage.commit([(0, buffer)])
             await trio.lowlevel.checkpoint()
         finally:
             buffer[:] = bytes(len(buffer))
@@ -470,28 +478,6 @@ async def test_a_cancelled_commit_returns_only_when_nobody_looks_at_the_buffer(t
             nursery.cancel_scope.cancel()
             gate.set()
         assert await storage.verify(0)
-
-
-async def test_commits_wait_while_too_many_pieces_are_under_way(tmp_path, monkeypatch):
-    gate, pwrite = threading.Event(), os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda *args: gate.wait(10) and pwrite(*args))
-    metainfo = single(DATA, piece_length=1000)
-    async with open_storage(metainfo, tmp_path) as storage:
-        submitted = []
-        run = storage._workers.run
-
-        async def counted(job):
-            submitted.append(job)
-            return await run(job)
-
-        monkeypatch.setattr(storage._workers, "run", counted)
-        async with trio.open_nursery() as nursery:
-            for piece in range(20):
-                nursery.start_soon(storage.commit, piece, piece_of(metainfo, DATA, piece))
-            await trio.testing.wait_all_tasks_blocked()
-            assert len(submitted) == PIECES_UNDER_WAY
-            gate.set()
-        assert len(submitted) == 20
 
 
 async def test_the_loop_goes_on_while_the_disk_is_slow(tmp_path, monkeypatch):

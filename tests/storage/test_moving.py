@@ -199,7 +199,7 @@ async def test_a_full_disk_is_known_before_the_first_byte_of_a_preallocated_file
         with monkeypatch.context() as patch:
             patch.setattr(os, "posix_fallocate", refuse)
             with pytest.raises(StorageError, match=r"file\.bin\.part: the disk is full"):
-                await storage.commit(0, ONE_DATA[:10_000])
+                await storage.commit([(0, ONE_DATA[:10_000])])
         await commit(storage, metainfo=ONE, data=ONE_DATA)
     assert tree(tmp_path) == {"file.bin": ONE_DATA}
 
@@ -223,7 +223,7 @@ async def test_a_partial_file_that_has_gone_is_not_made_anew_with_holes(tmp_path
         storage._content._open_files.close()
         (tmp_path / "file.bin.part").unlink()
         with pytest.raises(StorageError, match=r"file\.bin\.part"):
-            await storage.commit(1, ONE_DATA[10_000:20_000])
+            await storage.commit([(1, ONE_DATA[10_000:20_000])])
         await storage.look_again([0])
         await commit(storage, 1, metainfo=ONE, data=ONE_DATA)
         assert [await storage.verify(piece) for piece in range(3)] == [False, True, False]

@@ -184,7 +184,7 @@ def test_resume_data_of_another_torrent_vouches_for_nothing(resume):
 async def test_a_torrent_left_and_taken_up_again_is_trusted_as_far_as_it_was_not_changed(tmp_path):
     async with open_storage(METAINFO, tmp_path) as storage:
         for piece in range(7):
-            await storage.commit(piece, piece_of(METAINFO, DATA, piece))
+            await storage.commit([(piece, piece_of(METAINFO, DATA, piece))])
         await storage.flush()
         resume = replace(EVERYTHING, files=await storage.stats())
     async with open_storage(METAINFO, tmp_path) as storage:

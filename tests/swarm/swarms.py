@@ -43,7 +43,7 @@ async def stored(metainfo: Metainfo, data: bytes) -> MemoryStorage:
     storage = MemoryStorage(metainfo)
     for piece in range(metainfo.piece_count):
         at = piece * metainfo.piece_length
-        assert await storage.commit(piece, data[at : at + metainfo.piece_length])
+        assert await storage.commit([(piece, data[at : at + metainfo.piece_length])]) == [True]
     return storage
 
 

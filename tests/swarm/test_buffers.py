@@ -29,3 +29,11 @@ def test_no_more_is_kept_than_wanted_and_one_at_least(length: int) -> None:
     for buffer in [memoryview(bytes(length))] * 5:
         buffers.give_back(buffer)
     assert len(buffers._spare) == min(5, max(1, KEPT // length))
+
+
+def test_spares_that_are_forgotten_are_not_handed_out_again() -> None:
+    buffers = Buffers(64)
+    first = buffers.take(64)
+    buffers.give_back(first)
+    buffers.forget_spares()
+    assert buffers.take(64) is not first

@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -6,9 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magnetite.swarm.choker import CHOKE_INTERVAL, OPTIMISTIC_INTERVAL, SLOTS, Choice, Standing, TitForTat
-from magnetite.swarm.peer import Peer
-from magnetite.wire.messages import Interested
-from tests.swarm.test_exchange import NOW, Torrent
 
 STANDINGS = st.lists(
     st.builds(
@@ -120,30 +116,3 @@ def test_the_same_chance_gives_the_same_choice():
         [TitForTat[int](Random(7)).choose(crowd(15), seeding=False, now=0) for _ in range(3)] for _ in range(2)
     )
     assert first == second
-
-
-class Nobody:
-    """A choker of somebody who studies them."""
-
-    def __init__(self, rng: Random) -> None:
-        self.asked = 0
-
-    def choose(self, interested: Sequence[Standing[Peer]], *, seeding: bool, now: float) -> Choice[Peer]:
-        self.asked += len(interested)
-        return Choice(frozenset())
-
-
-def test_a_study_may_put_its_own_choker_in_the_place_of_ours():
-    made = []
-
-    def make(rng: Random) -> Nobody:
-        made.append(Nobody(rng))
-        return made[0]
-
-    torrent = Torrent(make_choker=make)
-    peer = torrent.peer()
-    torrent.hear(peer, [Interested()])
-    assert not peer.am_choking, "a free slot does not wait for the choker"
-    torrent.exchange.rechoke(NOW + CHOKE_INTERVAL)
-    assert peer.am_choking
-    assert made[0].asked == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from magnetite.errors import Reason, StorageError
 from magnetite.events import ChecksFinished, Event, TorrentPaused, TorrentResumed
 from magnetite.net.base import Buffer
 from magnetite.simnet import Fabric
-from magnetite.storage.base import FileStat
+from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY
 from magnetite.torrent.metainfo import Metainfo
@@ -42,9 +42,9 @@ class TroubledStorage(MemoryStorage):
             self.attempts.append(trio.current_time())
             raise self.trouble
 
-    async def commit(self, piece: int, data: Buffer) -> bool:
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         self._fail("commit")
-        return await super().commit(piece, data)
+        return await super().commit(whole)
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
         self._fail("read")
@@ -153,7 +153,7 @@ async def test_removing_a_paused_download_does_not_wait_for_the_disk(fabric: Fab
 async def test_a_disk_that_cannot_be_read_for_a_while_pauses_the_seed_and_costs_no_peer(fabric: Fabric) -> None:
     disk = TroubledStorage(TORRENT, "read")
     for piece in range(TORRENT.piece_count):
-        assert await disk.commit(piece, DATA[piece * PIECE : (piece + 1) * PIECE])
+        assert await disk.commit([(piece, DATA[piece * PIECE : (piece + 1) * PIECE])]) == [True]
     disk.trouble = StorageError("/mnt/sample.bin: Input/output error", Reason.DISK_ERROR)
     async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
         shared = await seed.add(TORRENT, storage=using(disk))

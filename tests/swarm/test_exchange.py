@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha1
 from random import Random
 from time import perf_counter
 
 import pytest
 
 from magnetite.endpoint import Endpoint, Scope
-from magnetite.errors import Reason, WireError
 from magnetite.events import Event, Source
-from magnetite.ids import InfoHash, PeerId
+from magnetite.ids import PeerId
 from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.exchange import Exchange
-from magnetite.swarm.metadata import MetadataFetch
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
-from magnetite.wire.extensions import METADATA_BLOCK, ExtensionHandshake, MetadataRequest, encode_metadata
 from magnetite.wire.handshake import Handshake
 from magnetite.wire.messages import (
     MAX_PIECES,
@@ -31,7 +27,6 @@ from magnetite.wire.messages import (
     Block,
     BlockRequest,
     Choke,
-    Extended,
     Have,
     HaveAll,
     Message,
@@ -57,7 +52,7 @@ class Torrent:
         self.completed: list[PartialPiece[Peer]] = []
         candidates = CandidatePool(Scope.GLOBAL)
         self.exchange = Exchange(METAINFO.info_hash, candidates, Random(1), self.events.append, make_choker)
-        self.exchange.on_completed = self.completed.append
+        self.exchange.blocks.on_completed = self.completed.append
         if metainfo is not None:
             self.begin(metainfo)
 
@@ -208,43 +203,6 @@ def test_however_many_messages_a_read_holds_blocks_are_chosen_once(flood: list[M
     book.next_requests = count  # type: ignore[method-assign]
     torrent.hear(peer, flood)
     assert chosen <= 1
-
-
-def test_metadata_requests_that_are_refused_for_ever_end_in_goodbye() -> None:
-    torrent = Torrent()
-    peer = torrent.peer()
-    torrent.hear(peer, [Extended(0, ExtensionHandshake(m={"ut_metadata": 3}).encode())])
-    request = Extended(1, encode_metadata(MetadataRequest(0)))
-    torrent.hear(peer, [request] * 500)
-    with pytest.raises(WireError) as caught:
-        torrent.hear(peer, [request] * 10)
-    assert caught.value.reason is Reason.TOO_MANY_REQUESTS
-
-
-def test_liars_with_a_size_of_metadata_each_do_not_fill_the_memory_and_the_truth_gets_through(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("magnetite.swarm.metadata.MOST_BYTES", 1 << 20)
-    metadata = METAINFO.info + bytes(20_000)  # what the honest one serves, slowly
-    fetch: MetadataFetch[int] = MetadataFetch(InfoHash.decode(sha1(metadata).digest()))
-    assert fetch.on_claim(0, len(metadata)) is None
-    honest = fetch.next_requests(0, NOW)
-    gone: set[int] = set()
-    for liar in range(1, 20):
-        size = (60 - liar) * METADATA_BLOCK
-        assert fetch.on_claim(liar, size) is None
-        while liar not in gone and (asked := fetch.next_requests(liar, NOW)):
-            for block in asked:
-                if block != size // METADATA_BLOCK - 1:  # never complete, so never found out
-                    outcome = fetch.on_data(liar, block, size, bytes(METADATA_BLOCK))
-                    gone |= {peer for peer, _ in outcome.dismissed}
-                    assert fetch.received <= 1 << 20
-    assert gone
-    assert 0 not in gone
-    for block in honest:
-        data = metadata[block * METADATA_BLOCK : (block + 1) * METADATA_BLOCK]
-        outcome = fetch.on_data(0, block, len(metadata), data)
-    assert outcome.metadata == metadata
 
 
 @pytest.mark.parametrize("kind", [Have, AllowedFast])

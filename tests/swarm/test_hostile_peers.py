@@ -49,7 +49,7 @@ from magnetite.wire.messages import (
     encode,
 )
 from tests.swarm.swarms import PORT, Puppet, bytes_of, client_at, content, dial, stored, torrent_of, using
-from tests.swarm.test_exchange import NOW, Torrent, answer, asked
+from tests.swarm.test_exchange import Torrent, asked
 
 # -- the first message -----------------------------------------------------------------------------------------------
 
@@ -408,6 +408,8 @@ ENDLESS = {
     "empty blocks": ([Block(0, 0, b"")], Reason.TOO_MANY_MESSAGES),
     "unknown extended messages": ([Extended(77, b"x")], Reason.TOO_MANY_MESSAGES),
     "long unknown extended messages": ([Extended(77, bytes(1 << 20))], Reason.TOO_MANY_MESSAGES),
+    "messages of an unknown kind": ([bytes([0, 0, 0, 1, 99])], Reason.TOO_MANY_MESSAGES),
+    "long messages of an unknown kind": ([bytes([0, 1, 0, 1, 99]) + bytes(1 << 16)], Reason.TOO_MANY_MESSAGES),
     "extended handshakes": ([Extended(HANDSHAKE_ID, b"d1:md11:ut_metadatai3eee")], Reason.TOO_MANY_MESSAGES),
     "metadata nobody asked for": ([Extended(1, encode_metadata(MetadataData(0, 9, b"x")))], Reason.TOO_MANY_MESSAGES),
     "metadata requests": ([Extended(1, encode_metadata(MetadataRequest(1)))], Reason.TOO_MANY_REQUESTS),
@@ -422,7 +424,7 @@ BEYOND = {
 
 @pytest.mark.parametrize(("messages", "reason"), [*ENDLESS.values(), *BEYOND.values()], ids=[*ENDLESS, *BEYOND])
 async def test_who_repeats_itself_for_ever_is_parted_with_and_the_reason_is_told(
-    fabric: Fabric, messages: list[Message], reason: Reason, caplog: pytest.LogCaptureFixture
+    fabric: Fabric, messages: list[Message | bytes], reason: Reason, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     assert await _reasons_for(fabric, METAINFO, messages) == [reason]
@@ -431,12 +433,12 @@ async def test_who_repeats_itself_for_ever_is_parted_with_and_the_reason_is_told
 
 @pytest.mark.parametrize(("messages", "reason"), ENDLESS.values(), ids=ENDLESS)
 async def test_so_it_is_while_the_metadata_is_not_known(
-    fabric: Fabric, messages: list[Message], reason: Reason
+    fabric: Fabric, messages: list[Message | bytes], reason: Reason
 ) -> None:
     assert await _reasons_for(fabric, str(METAINFO.info_hash), messages) == [reason]
 
 
-async def _reasons_for(fabric: Fabric, torrent: Metainfo | str, messages: list[Message]) -> list[Reason]:
+async def _reasons_for(fabric: Fabric, torrent: Metainfo | str, messages: list[Message | bytes]) -> list[Reason]:
     """Why a client that downloads METAINFO parts with whoever says these things again and again."""
     events: list[Event] = []
     async with client_at(fabric, "10.0.0.1", observe=events.append) as client:
@@ -444,7 +446,8 @@ async def _reasons_for(fabric: Fabric, torrent: Metainfo | str, messages: list[M
         puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", METAINFO.info_hash)
         await puppet.listen()  # the handshake is over
         with trio.fail_after(100):
-            assert await _repeat(puppet, b"".join(map(encode, messages))) < 20 << 20
+            said = b"".join(each if isinstance(each, bytes) else encode(each) for each in messages)
+            assert await _repeat(puppet, said) < 20 << 20
     return [event.reason for event in events if isinstance(event, PeerClosed)]
 
 
@@ -610,94 +613,6 @@ async def _give(puppet: Puppet, lies: int) -> None:
                     lies -= 1
 
 
-class Suspicion:
-    """A torrent of two-block pieces, where a liar has sent one block and an honest peer the other."""
-
-    def __init__(self) -> None:
-        self.torrent = Torrent()
-        self.exchange = self.torrent.exchange
-        self.liar, self.honest = self.torrent.peer(1), self.torrent.peer(2)
-        self.torrent.hear(self.liar, [Have(5), Unchoke()])
-        first, second = asked(self.liar)
-        self.torrent.hear(self.liar, [wrong(first), Reject(second.block)])
-        self.torrent.hear(self.honest, [Have(5), Unchoke()])
-        (second,) = asked(self.honest)
-        self.torrent.hear(self.honest, [answer(second)])
-        (self.failed,) = self.torrent.completed
-        self.torrent.completed.clear()
-
-    def fail(self) -> None:
-        self.exchange.on_failed(self.failed, NOW)
-
-    def repair(self, number: int) -> None:
-        """Somebody else sends the piece, and it is right."""
-        other = self.torrent.peer(number)
-        self.torrent.hear(other, [Have(5), Unchoke()])
-        self.torrent.hear(other, [answer(request) for request in asked(other)])
-        (right,) = self.torrent.completed
-        self.torrent.completed.clear()
-        self.exchange.on_verified(right, NOW)
-
-    @property
-    def banned(self) -> list[str]:
-        return [event.endpoint.ip for event in self.torrent.events if isinstance(event, PeerBanned)]
-
-    @property
-    def suspects(self) -> set[str]:
-        assert self.exchange.book is not None
-        return {peer.endpoint.ip for peer in self.exchange.book._suspects}
-
-
-def wrong(request: Request) -> Block:
-    return Block(request.block.piece, request.block.begin, bytes(request.block.length))
-
-
-@pytest.mark.parametrize("leaves", [False, True])
-def test_the_liar_is_banned_when_its_piece_is_right_even_if_it_has_left_and_the_honest_one_is_cleared(
-    leaves: bool,
-) -> None:
-    world = Suspicion()
-    world.fail()
-    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
-    assert not world.banned
-    for peer in (world.liar, world.honest):
-        peer.peer_choking = True  # neither works on it again
-        world.exchange.book.lapse(peer)  # type: ignore[union-attr]
-    if leaves:
-        world.exchange.leave(world.liar)
-    world.repair(3)
-    assert world.banned == ["10.0.0.1"]
-    assert world.suspects <= {"10.0.0.1"}
-    assert leaves or world.liar.closing == (Reason.BAD_PIECE, "")
-    assert world.honest.closing is None
-
-
-def test_a_suspect_that_comes_back_is_one_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = Suspicion()
-    world.exchange.leave(world.liar)
-    world.fail()
-    assert world.suspects == {"10.0.0.2"}
-    again = world.torrent.peer(1)
-    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
-    assert again.closing is None
-    world.exchange.leave(world.honest)
-    world.torrent.peer(2)
-    assert world.suspects == {"10.0.0.1", "10.0.0.2"}
-
-
-def test_every_connection_of_a_liar_ends() -> None:
-    world = Suspicion()
-    world.fail()
-    world.liar.peer_choking = world.honest.peer_choking = True
-    assert world.exchange.book is not None
-    world.exchange.book.lapse(world.liar)
-    world.exchange.book.lapse(world.honest)
-    world.exchange.leave(world.liar)
-    again = world.torrent.peer(1)
-    world.repair(3)
-    assert again.closing == (Reason.BAD_PIECE, "")
-
-
 def test_the_newest_suggestions_decide_among_equals_and_only_a_few_are_kept() -> None:
     torrent = Torrent()
     peer = torrent.peer()
@@ -706,10 +621,10 @@ def test_the_newest_suggestions_decide_among_equals_and_only_a_few_are_kept() ->
     torrent.hear(peer, [Unchoke()])
     book = torrent.exchange.book
     assert book is not None
-    assert list(book._suggested[peer]) == list(range(8, 40))
+    assert list(book.begun._suggested[peer]) == list(range(8, 40))
     assert {request.block.piece for request in asked(peer)} <= set(range(8, 40))
     torrent.exchange.leave(peer)
-    assert not book._suggested
+    assert not book.begun._suggested
 
 
 def test_a_rarer_piece_comes_before_a_suggested_one() -> None:

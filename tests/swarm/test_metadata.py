@@ -248,3 +248,27 @@ def test_made_up_sizes_do_not_pile_up():
     fetch.on_claim("empty", 5000)
     fetch.on_gone("empty")
     assert 5000 not in fetch._shared
+
+
+def test_liars_with_a_size_of_metadata_each_do_not_fill_the_memory_and_the_truth_gets_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("magnetite.swarm.metadata.MOST_BYTES", 1 << 20)
+    fetch: MetadataFetch[int] = MetadataFetch(InfoHash.decode(sha1(METADATA).digest()))
+    assert fetch.on_claim(0, LENGTH) is None
+    honest = fetch.next_requests(0, 0.0)  # it serves slowly
+    gone: set[int] = set()
+    for liar in range(1, 20):
+        size = (60 - liar) * METADATA_BLOCK
+        assert fetch.on_claim(liar, size) is None
+        while liar not in gone and (asked := fetch.next_requests(liar, 0.0)):
+            for block in asked:
+                if block != size // METADATA_BLOCK - 1:  # never complete, so never found out
+                    outcome = fetch.on_data(liar, block, size, bytes(METADATA_BLOCK))
+                    gone |= {peer for peer, _ in outcome.dismissed}
+                    assert fetch.received <= 1 << 20
+    assert gone
+    assert 0 not in gone
+    for block in honest:
+        outcome = fetch.on_data(0, block, LENGTH, block_of(block))
+    assert outcome.metadata == METADATA

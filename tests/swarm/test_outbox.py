@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from magnetite.swarm.outbox import BATCH_BYTES, MOST_MESSAGE_BYTES, Outbox, contiguous
+from magnetite.swarm.outbox import LEAST_BATCH, MOST_BATCH, MOST_MESSAGE_BYTES, Outbox, batch_length, contiguous
 from magnetite.wire.messages import BlockRequest, Have, KeepAlive, Unchoke, encode
 
 LENGTHS = [1, 16 << 10, 100 << 10, 128 << 10]
@@ -49,15 +49,15 @@ class Modelled(RuleBasedStateMachine):
         assert self.outbox.take_messages() == self.messages
         self.messages = []
 
-    @rule()
-    def take_blocks(self) -> None:
-        taken = self.outbox.take_blocks()
+    @rule(most=st.integers(1, 100_000))
+    def take_blocks(self, most: int) -> None:
+        taken = self.outbox.take_blocks(most)
         assert taken == self.blocks[: len(taken)]
         assert bool(taken) == bool(self.blocks)
         size = sum(request.length for request in taken)
-        assert len(taken) <= 1 or size <= BATCH_BYTES
+        assert len(taken) <= 1 or size <= most
         if len(taken) < len(self.blocks):
-            assert size + self.blocks[len(taken)].length > BATCH_BYTES
+            assert size + self.blocks[len(taken)].length > most
         self.blocks = self.blocks[len(taken) :]
 
     @invariant()
@@ -91,11 +91,15 @@ def test_a_peer_that_does_not_read_its_answers_is_noticed_until_they_are_taken()
 
 def test_a_block_longer_than_a_batch_goes_alone():
     outbox = Outbox()
-    long = BlockRequest(0, 0, BATCH_BYTES + 1)
+    long = BlockRequest(0, 0, 1001)
     outbox.put_block(long)
     outbox.put_block(BlockRequest(1, 0, 1))
-    assert outbox.take_blocks() == [long]
-    assert outbox.take_blocks() == [BlockRequest(1, 0, 1)]
+    assert outbox.take_blocks(1000) == [long]
+    assert outbox.take_blocks(1000) == [BlockRequest(1, 0, 1)]
+
+
+def test_a_batch_is_a_moment_of_the_peers_rate_within_bounds():
+    assert [batch_length(rate) for rate in (0, 1e6, 5e6, 1e9)] == [LEAST_BATCH, 100_000, 500_000, MOST_BATCH]
 
 
 @given(st.lists(REQUESTS))

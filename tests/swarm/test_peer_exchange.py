@@ -12,9 +12,16 @@ from magnetite.errors import WireError
 from magnetite.events import Event, PeerConnected, PeerFound, Source
 from magnetite.simnet import Fabric
 from magnetite.storage.memory import MemoryStorage
-from magnetite.swarm.peer import OUR_LT_DONTHAVE, OUR_UT_PEX, Peer
+from magnetite.swarm.peer import Peer
+from magnetite.swarm.peer_extensions import OUR_LT_DONTHAVE, OUR_UT_PEX
 from magnetite.torrent import pieces
-from magnetite.wire.extensions import HANDSHAKE_ID, ExtensionHandshake, decode_extension_handshake
+from magnetite.wire.extensions import (
+    HANDSHAKE_ID,
+    LT_DONTHAVE,
+    ExtensionHandshake,
+    decode_dont_have,
+    decode_extension_handshake,
+)
 from magnetite.wire.messages import MAX_PIECES, Extended, Have, HaveAll, Interested, Unchoke
 from magnetite.wire.pex import UT_PEX, PexFlag, PexMessage, decode_pex, encode_pex
 from tests.swarm.swarms import PORT, bytes_of, client_at, content, dial, stored, torrent_of, using
@@ -89,7 +96,7 @@ def test_who_did_not_ask_for_it_is_told_nothing() -> None:
 def test_seeds_that_part_remember_a_few_of_each_other_for_those_who_come() -> None:
     torrent = Torrent()
     assert torrent.exchange.book is not None
-    torrent.exchange.book.wanted = 0
+    torrent.exchange.book.want(0)
     for number in range(1, 40):
         seed = torrent.peer(number)
         torrent.hear(seed, [HaveAll(), introduction(p=7000)])
@@ -122,7 +129,7 @@ def test_nobody_is_told_while_the_torrent_may_yet_be_private() -> None:
 
 def named_to(torrent: Torrent) -> list[tuple[Endpoint, str]]:
     named: list[tuple[Endpoint, str]] = []
-    torrent.exchange.on_named = lambda endpoint, by: named.append((endpoint, by))
+    torrent.exchange.acquaintance.on_named = lambda endpoint, by: named.append((endpoint, by))
     return named
 
 
@@ -153,11 +160,11 @@ def test_a_flood_of_gossip_is_not_even_read() -> None:
 
 def test_what_two_peers_say_of_our_address_is_enough_not_to_dial_ourselves() -> None:
     torrent = Torrent()
-    torrent.exchange.listen_port = 6881
+    torrent.exchange.introduction.listen_port = 6881
     for number in (1, 2):
         torrent.hear(torrent.peer(number), [introduction(yourip="93.184.216.34")])
     torrent.exchange.tend(NOW)
-    add = torrent.exchange._candidates.add
+    add = torrent.exchange._company.candidates.add
     assert not add(Endpoint("93.184.216.34", 6881), Source.PEX, NOW, "10.0.0.1")
     assert add(Endpoint("93.184.216.34", 6882), Source.PEX, NOW, "10.0.0.1")
 
@@ -172,7 +179,7 @@ def test_we_say_so_once_when_we_want_nothing_more_and_when_we_do_again() -> None
     torrent.hear(peer, [Interested()])
     everything = torrent.exchange.book.wanted
     for wanted, expected in ((0, [True]), (0, []), (everything, [False])):
-        torrent.exchange.book.wanted = wanted
+        torrent.exchange.book.want(wanted)
         torrent.exchange.tend(NOW)
         assert [each.upload_only for each in introductions(peer)] == expected
 
@@ -182,7 +189,7 @@ def test_partial_seeds_part_with_each_other_and_with_nobody_else(seeding: bool) 
     torrent = Torrent()
     assert torrent.exchange.book is not None
     if seeding:
-        torrent.exchange.book.wanted = 0
+        torrent.exchange.book.want(0)
     done, silent, asking = (torrent.peer(number) for number in (1, 2, 3))
     torrent.hear(done, [Have(1), introduction(upload_only=True)])
     torrent.hear(silent, [Have(1), introduction()])
@@ -256,6 +263,48 @@ def test_a_loss_out_of_range_or_shape_ends_the_connection(known: bool) -> None:
     for nonsense in (lost(40 if known else MAX_PIECES), Extended(OUR_LT_DONTHAVE, b"\0\0\1")):
         with pytest.raises(WireError):
             torrent.hear(torrent.peer(1), [nonsense])
+
+
+THEIR_DONTHAVE = 11
+
+
+def losses_told(peer: Peer) -> list[int]:
+    messages = [each for each in said(peer) if isinstance(each, Extended) and each.id == THEIR_DONTHAVE]
+    return [decode_dont_have(message.payload) for message in messages]
+
+
+def listens(m: dict[str, int] | None = None) -> Extended:
+    ids = {LT_DONTHAVE: THEIR_DONTHAVE} if m is None else m
+    return Extended(HANDSHAKE_ID, ExtensionHandshake(m=ids).encode())
+
+
+def test_who_lacks_what_we_have_lost_is_told_and_told_again_when_it_is_back() -> None:
+    torrent = Torrent(None)
+    torrent.begin(have=0b1111)
+    lacking, having, deaf = (torrent.peer(number) for number in (1, 2, 3))
+    for peer, message in ((lacking, listens()), (having, listens()), (deaf, listens({}))):
+        torrent.hear(peer, [message])
+    torrent.hear(having, [Have(1)])
+    for peer in (lacking, having, deaf):
+        said(peer)
+    torrent.exchange.doubt(0b10110)
+    assert torrent.exchange.have == 0b1001
+    assert losses_told(lacking) == [1, 2], "never of what we did not have"
+    assert losses_told(having) == [2]
+    assert not said(deaf)
+    torrent.exchange.restore(2)
+    assert said(lacking) == [Have(2)]
+
+
+def test_however_much_is_lost_a_peer_is_not_flooded_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magnetite.swarm.peer_extensions.MOST_LOSSES", 7)
+    torrent = Torrent(None)
+    torrent.begin(have=pieces.everything(40))
+    peer = torrent.peer()
+    torrent.hear(peer, [listens()])
+    said(peer)
+    torrent.exchange.doubt(pieces.everything(40))
+    assert losses_told(peer) == list(range(7))
 
 
 # -- on the network --------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ async def test_a_preference_holds_whenever_it_is_told(fabric: Fabric) -> None:
         await trio.sleep(5)
         assert list(indices(here.exchange.have))[:50] == list(range(50)), "but for what it was allowed while choked"
         here.download.prefer(Preference(high=parse_selection("0")))
-        assert here.exchange.order == PickingOrder(high=here.exchange.all_pieces)
+        assert here.exchange.blocks.order == PickingOrder(high=here.exchange.all_pieces)
 
 
 def test_a_file_between_two_that_are_wanted_is_not_readable_for_their_sake() -> None:

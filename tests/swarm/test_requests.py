@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from magnetite.swarm import requests
+from magnetite.swarm import begun_pieces
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, RequestBook
 from magnetite.torrent.piece_map import PieceMap
@@ -75,7 +75,7 @@ class Swarming(RuleBasedStateMachine):
         self.here: list[Remote] = []
         self.committing: list[PartialPiece[Remote]] = []
         self.count = 0
-        self.cap = requests.PARTIAL_BYTES
+        self.cap = begun_pieces.PARTIAL_BYTES
         self.book = book_of()
 
     @initialize(
@@ -86,7 +86,7 @@ class Swarming(RuleBasedStateMachine):
     )
     def begin(self, wanted: int, have: int, cap: int, seed: int) -> None:
         self.cap = cap * PIECE_LENGTH
-        self.patch.setattr(requests, "PARTIAL_BYTES", self.cap)
+        self.patch.setattr(begun_pieces, "PARTIAL_BYTES", self.cap)
         self.book = book_of(wanted=wanted, have=have, seed=seed)
 
     # -- peers --
@@ -138,7 +138,7 @@ class Swarming(RuleBasedStateMachine):
         if again:
             assert again == chosen, "a block that nobody owes comes first"
             assert not self.book.picker.open
-            assert not [p for p in self.book._partials.values() if p.has_unrequested and p.only is None]
+            assert not [p for p in self.book.begun.partials.values() if p.has_unrequested and p.only is None]
             assert all(len(before[request]) < ENDGAME_COPIES for request in again)
         remote.inbox += chosen
 
@@ -242,7 +242,7 @@ class Swarming(RuleBasedStateMachine):
                 self.gone(guilty)
         else:
             assert len(partial.contributors) > 1
-            assert self.book._suspects >= set(partial.contributors) & set(self.here)
+            assert self.book.begun.suspects >= set(partial.contributors) & set(self.here)
 
     @rule(wanted=st.one_of(st.just(ALL), MASKS))
     def want(self, wanted: int) -> None:
@@ -254,18 +254,18 @@ class Swarming(RuleBasedStateMachine):
     @invariant()
     def every_piece_is_open_or_closed_or_begun_or_on_its_way_to_the_disk_or_had(self) -> None:
         book = self.book
-        begun = sum(1 << piece for piece in book._partials)
+        begun = sum(1 << piece for piece in book.begun.partials)
         committing = sum(1 << partial.piece for partial in self.committing)
-        masks = [book.picker.open, book._closed, begun, committing, book.have]
+        masks = [book.picker.open, book.begun._closed, begun, committing, book.have]
         assert sum(masks) == ALL
         assert not (book.picker.open | begun) & ~book.wanted
-        assert not book._closed & book.wanted
+        assert not book.begun._closed & book.wanted
 
     @invariant()
     def debts_and_requesters_agree(self) -> None:
         requesters = {
             partial._block_request(block): peers
-            for partial in self.book._partials.values()
+            for partial in self.book.begun.partials.values()
             for block, peers in partial._requesters.items()
         }
         debtors = owed_by(self.book)
@@ -281,20 +281,20 @@ class Swarming(RuleBasedStateMachine):
     def every_piece_is_in_one_place(self) -> None:
         book = self.book
         committing = [p.piece for p in self.committing if book.wanted >> p.piece & 1]
-        places = [*indices(book.picker.open), *book._partials, *committing]
+        places = [*indices(book.picker.open), *book.begun.partials, *committing]
         assert sorted(places) == list(indices(book.missing))
-        assert book._unasked == {p.piece: p for p in book._partials.values() if p.has_unrequested}
-        assert book._suspects <= set(self.here)
+        assert book.begun.unasked == {p.piece: p for p in book.begun.partials.values() if p.has_unrequested}
+        assert book.begun.suspects <= set(self.here)
 
     @invariant()
     def memory_is_capped(self) -> None:
-        sizes = [partial.length for partial in self.book._partials.values()]
-        assert self.book._partial_bytes == sum(sizes)
+        sizes = [partial.length for partial in self.book.begun.partials.values()]
+        assert self.book.begun._bytes == sum(sizes)
         assert sum(sizes) <= self.cap or len(sizes) <= 2
 
     @invariant()
     def whoever_works_alone_does(self) -> None:
-        for partial in self.book._partials.values():
+        for partial in self.book.begun.partials.values():
             if partial.only is not None:
                 assert partial.only in self.here
                 assert partial.contributors.keys() <= {partial.only}
@@ -384,6 +384,29 @@ def test_a_begun_piece_is_finished_before_another_is_begun():
     second, third = book.next_requests(b, ALL, 2, 0)
     assert second == (first.piece, BLOCK_LENGTH, BLOCK_LENGTH)
     assert third.piece != first.piece
+
+
+def test_no_memory_is_kept_for_pieces_when_none_is_missing():
+    peer = Remote("peer", ALL)
+    book = book_of(peer, wanted=0b111)
+    completed = take(book, peer, book.next_requests(peer, ALL, 6, 0))
+    for partial in completed[:2]:
+        book.on_verified(partial)
+        book.let_go(partial)
+    assert len(book.begun.buffers._spare) == 2
+    book.on_verified(completed[2])
+    book.let_go(completed[2])
+    assert not book.begun.buffers._spare
+
+
+def test_no_memory_is_kept_either_when_the_rest_is_not_wanted_any_more():
+    peer = Remote("peer", ALL)
+    book = book_of(peer)
+    take(book, peer, book.next_requests(peer, ALL, 1, 0))
+    assert book.begun.partials
+    book.want(0)
+    assert not book.begun.partials
+    assert not book.begun.buffers._spare
 
 
 def test_near_the_end_a_block_is_asked_of_three_and_the_first_copy_frees_the_others():
@@ -567,7 +590,7 @@ def test_what_a_liar_left_behind_is_its_fault_even_when_it_is_gone():
 
 
 def test_a_new_piece_waits_while_too_many_are_unfinished(monkeypatch):
-    monkeypatch.setattr(requests, "PARTIAL_BYTES", 3 * PIECE_LENGTH)
+    monkeypatch.setattr(begun_pieces, "PARTIAL_BYTES", 3 * PIECE_LENGTH)
     a, b = Remote("a", ALL), Remote("b", ALL)
     book = book_of(a, b, wanted=0b11111)
     asked = book.next_requests(a, ALL, 99, 0)
@@ -575,9 +598,9 @@ def test_a_new_piece_waits_while_too_many_are_unfinished(monkeypatch):
     assert book.next_requests(b, ALL, 99, 0) == []
     take(book, a, [request for request in asked if request.begin == 0])
     book.on_gone(a, ALL)
-    assert len(book._partials) == 3
+    assert len(book.begun.partials) == 3
     assert len(book.next_requests(b, 1 << next(iter(indices(book.picker.open))), 99, 0)) == 2, "an idle one makes way"
-    assert len(book._partials) == 3
+    assert len(book.begun.partials) == 3
 
 
 def test_pieces_nobody_wants_or_that_are_here_are_not_asked_for():

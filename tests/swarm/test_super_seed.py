@@ -171,7 +171,7 @@ async def test_a_download_that_is_not_whole_does_not_super_seed(fabric: Fabric) 
     data = content(4 << 15)
     metainfo = torrent_of(data)
     storage = MemoryStorage(metainfo)
-    await storage.commit(0, data[: 1 << 15])
+    await storage.commit([(0, data[: 1 << 15])])
     async with client_at(fabric, "10.0.0.1") as client:
         download = await client.add(metainfo, storage=using(storage), super_seed=True)
         await trio.sleep(1)

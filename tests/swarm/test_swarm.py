@@ -97,7 +97,7 @@ async def test_a_lone_liar_is_banned_and_an_honest_peer_finishes_the_download(fa
     metainfo = torrent_of(data)
     wrong = MemoryStorage(metainfo, {metainfo.piece_hash(p): bytes(1 << 15) for p in range(metainfo.piece_count)})
     for piece in range(metainfo.piece_count):
-        await wrong.commit(piece, data[piece << 15 : (piece + 1) << 15])  # known as right, served as zeros
+        await wrong.commit([(piece, data[piece << 15 : (piece + 1) << 15])])  # known as right, served as zeros
     events: list[Event] = []
     async with (
         client_at(fabric, "10.0.0.1") as liar,

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from magnetite.swarm.exchange import HURRYING
+from magnetite.swarm.block_trade import HURRYING
 from magnetite.swarm.requests import ENDGAME_COPIES
 from magnetite.wire.messages import Cancel, HaveAll, Reject, Unchoke
 from tests.swarm.test_exchange import NOW, Torrent, asked, said
@@ -48,7 +48,7 @@ def test_what_is_there_is_not_due_any_more() -> None:
     book = book_of(peer)
     book.deadlines.set("reader", dict.fromkeys(range(COUNT), 1.0))
     requests = book.next_requests(peer, 1, 9, 0.0)
-    partial = book._partials[0]
+    partial = book.begun.partials[0]
     for request in requests:
         partial.receive(peer, request.begin, peer.data(request))
     book.on_verified(partial)
@@ -71,7 +71,7 @@ def jumping(torrent: Torrent) -> int:
     """A piece that nobody was asked for, and that a reader jumps to now."""
     assert torrent.exchange.book is not None
     piece = torrent.exchange.book.picker.open.bit_length() - 1
-    torrent.exchange.set_deadlines("reader", {piece: NOW + 2}, NOW, jump=piece)
+    torrent.exchange.blocks.set_deadlines("reader", {piece: NOW + 2}, NOW, jump=piece)
     return piece
 
 
@@ -112,7 +112,7 @@ def test_a_jump_to_what_is_on_its_way_already_changes_nothing() -> None:
     peer = torrent.peer()
     torrent.hear(peer, [HaveAll(), Unchoke()])
     on_its_way = asked(peer)[0].block.piece
-    torrent.exchange.set_deadlines("reader", {on_its_way: NOW}, NOW, jump=on_its_way)
+    torrent.exchange.blocks.set_deadlines("reader", {on_its_way: NOW}, NOW, jump=on_its_way)
     assert not [message for message in said(peer) if isinstance(message, Cancel)]
 
 

@@ -17,8 +17,10 @@ from magnetite.wire.extensions import (
     decode_dont_have,
     decode_extension_handshake,
     decode_metadata,
+    encode_dont_haves,
     encode_metadata,
 )
+from magnetite.wire.messages import Extended, encode
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 positive = st.integers(1, 2**63 - 1)
@@ -199,3 +201,10 @@ def test_a_metadata_message_that_lacks_something_is_refused(payload: bytes) -> N
 
 def test_a_piece_that_is_had_no_more_is_four_bytes() -> None:
     assert decode_dont_have(b"\0\0\1\2") == 258
+
+
+@given(st.integers(1, 255), st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_pieces_that_we_have_no_more_are_a_message_each(number: int, pieces: list[int]) -> None:
+    messages = encode_dont_haves(number, pieces)
+    frames = [messages[at : at + 10] for at in range(0, len(messages), 10)]
+    assert frames == [encode(Extended(number, piece.to_bytes(4, "big"))) for piece in pieces]

@@ -39,9 +39,9 @@ def _read_section(
 ) -> None:
     """What `[item.put]` sets, names being `item` and `put`: section by section."""
     section = f"[{'.'.join(names)}]"
-    verb = group.commands.get(names[-1])
+    verb = _commands(group).get(names[-1])
     if verb is None:
-        raise click.UsageError(f"{path}: {section} is no verb; there are: {', '.join(group.commands)}")
+        raise click.UsageError(f"{path}: {section} is no verb; there are: {', '.join(_commands(group))}")
     inner = _within(defaults, names[-1])
     for key, value in values.items():
         if isinstance(verb, click.Group) and isinstance(value, dict):
@@ -65,10 +65,17 @@ def _set_shared(defaults: Defaults, group: click.Group, key: str, value: object,
 
 def _verbs(group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every verb, by its name, or names where it belongs to another."""
-    for name, verb in group.commands.items():
+    for name, verb in _commands(group).items():
         yield (name,), verb
         if isinstance(verb, click.Group):
             yield from (((name, *names), inner) for names, inner in _verbs(verb))
+
+
+def _commands(group: click.Group) -> dict[str, click.Command]:
+    """What the group consists of, also where it has not been imported yet."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def _within(defaults: Defaults, name: str) -> Defaults:

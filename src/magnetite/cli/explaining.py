@@ -48,7 +48,7 @@ async def explaining(
             for download in list(downloads()):
                 if download.progress().is_complete:
                     continue
-                if always or (report.console.is_terminal and _is_still(download, stillness)):
+                if always or (report.has_terminal and _is_still(download, stillness)):
                     await _explain(download, report)
 
     async with background() as nursery:

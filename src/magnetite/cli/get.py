@@ -177,7 +177,8 @@ async def fetch_all(texts: Sequence[str], wish: Wish, networking: Networking, re
                 fail(Failure(torrent.name or str(torrent.info_hash), error))
 
         def status() -> Status:
-            return status_of_all([download.progress() for download in downloads if not download.error], len(failures))
+            every = [download.progress() for download in downloads if not download.error]
+            return status_of_all(every, len(failures), gives_back=wish.seed_ratio > 0)
 
         async with report.showing(status), explaining(client.downloads.values, report, always=wish.explain):
             await see_all_through(downloads, errand.see_through, fail)
@@ -198,7 +199,8 @@ class Errand:
 
     def status(self) -> Status:
         if self._download is not None:
-            return status_of(self._download.progress(), self._tally if self._networking.dht else None)
+            tally = self._tally if self._networking.dht else None
+            return status_of(self._download.progress(), tally, gives_back=self._wish.seed_ratio > 0)
         if not self._tally.has_joined:
             return Status(Phase.JOINING, self._tally.joining())
         return Status(Phase.SEARCHING, "asking what was published last")

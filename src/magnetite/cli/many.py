@@ -61,8 +61,8 @@ def worst_of(failures: Sequence[Failure]) -> MagnetiteError:
     return MagnetiteError(f"{count(len(failures), 'torrent')} could not be downloaded; see above", worst.reason)
 
 
-def status_of_all(every: Sequence[Progress], failed: int) -> Status:
-    """One line about all of them. Pure."""
+def status_of_all(every: Sequence[Progress], failed: int, *, gives_back: bool = True) -> Status:
+    """One line about all of them, which go on when they are complete if they `gives_back`. Pure."""
     done = sum(progress.is_complete for progress in every)
     words = f"{done} of {count(len(every) + failed, 'torrent')} done"
     if failed:
@@ -75,6 +75,8 @@ def status_of_all(every: Sequence[Progress], failed: int) -> Status:
     total = sum(progress.length or 0 for progress in every)
     rate = sum(progress.download_rate for progress in every)
     peers = count(sum(progress.peers for progress in every), "peer")
+    if every and done == len(every) and not gives_back:
+        return Status(Phase.SEEDING, words, total, total or None)
     if every and done == len(every):
         sent = sum(progress.uploaded for progress in every)
         return Status(Phase.SEEDING, f"{words}: seeding to {peers}, {size(sent)} sent", total, total or None)

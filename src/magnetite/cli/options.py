@@ -31,7 +31,8 @@ Command: TypeAlias = Callable[..., None]
 DHT_STATE = "dht.state"  # the file in the state folder where client and node keep the DHT's contacts
 CONTROL_SOCKET = "control.sock"  # in the state folder, where a running node takes orders
 NODE_PORT = 6881
-SERVE_AT = "127.0.0.1:8080"  # of `--serve` without an address
+SERVE_ON = "127.0.0.1"
+SERVE_AT = f"{SERVE_ON}:8080"  # of `--serve` without an address
 READ_ONLY = {"auto": None, "yes": True, "no": False}
 NO_LIMITS = Limits()
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -135,7 +136,9 @@ def dht_options(command: Command) -> Command:
 def _joining_options(command: Command) -> Command:
     """`dht_options` without `--bind`."""
 
-    @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 for any free one.")
+    @click.option(
+        "--port", type=click.IntRange(0, 65535), metavar="PORT", help="Port to listen on; 0 for any free one."
+    )
     @click.option(
         "--bootstrap",
         multiple=True,
@@ -256,8 +259,8 @@ def serve_option(command: Command) -> Command:
     """`--serve`; the command gets `serve`, and is a ServingCommand, so that the address may be left out."""
     return click.option(
         "--serve",
-        callback=_optional_address,
-        metavar="[HOST:PORT]",
+        callback=_serving_address,
+        metavar="[HOST:][PORT]",
         help=f"Serve the files over HTTP while they download, for a player, until Ctrl-C.  [address: {SERVE_AT}]",
     )(command)
 
@@ -311,6 +314,12 @@ def _ips(context: click.Context, parameter: click.Parameter, texts: Sequence[str
 
 def _optional_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
     return None if text is None else _addresses(context, parameter, [text])[0]
+
+
+def _serving_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
+    if text is not None and text.removeprefix(":").isdecimal():
+        text = f"{SERVE_ON}:{text.removeprefix(':')}"
+    return _optional_address(context, parameter, text)
 
 
 def _addresses(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[Address, ...]:

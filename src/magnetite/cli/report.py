@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import sys
@@ -11,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import trio
-from rich.console import Console
 
 from magnetite.background import background
 from magnetite.cli.screen import open_screen
@@ -33,8 +33,7 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = Console(stderr=True)
-        self._screen = open_screen(self.console)
+        self._screen = open_screen(sys.stderr)
         self._events = EventReader(READER_LIMIT)
         self._unwritten: list[bytes] = []
         self._printing = trio.Lock()
@@ -61,6 +60,15 @@ class Report:
         """A line for scripts only."""
         if self.as_json:
             await self._print_record({"v": SCHEMA_VERSION, "event": event, **fields})
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether somebody may be looking at what is said."""
+        return sys.stderr.isatty()
+
+    def log_handler(self) -> logging.Handler:
+        """What writes the log where remarks go."""
+        return self._screen.log_handler()
 
     def say(self, text: str) -> None:
         """A remark for people, on standard error."""

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from typing import NoReturn, TypeAlias
 
 import trio
-from rich.logging import RichHandler
 
 from magnetite.cli.exit_codes import ExitCode, exit_code
 from magnetite.cli.report import Report
@@ -109,14 +108,7 @@ def _quit_at_once(report: Report, number: int) -> NoReturn:
 
 def _start_logging(report: Report, verbosity: int) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
-    handler: logging.Handler
-    if report.console.is_terminal:
-        handler = RichHandler(console=report.console, show_path=False, markup=False)  # prints above the bar
-        layout = "%(message)s"
-    else:
-        handler = logging.StreamHandler(sys.stderr)
-        layout = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, handlers=[handler], format=layout, force=True)
+    logging.basicConfig(level=level, handlers=[report.log_handler()], force=True)
 
 
 def _failure(group: BaseExceptionGroup[MagnetiteError]) -> Ending:

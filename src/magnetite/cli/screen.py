@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn
-from rich.table import Column
+import logging
+import os
+from typing import Protocol, TextIO
 
 from magnetite.cli.status import Phase, Status
 
 LINE_EVERY = 5.0  # seconds between two lines in one phase, where there is no terminal
 LASTING = (Phase.SEEDING, Phase.SERVING)  # phases that go on for days,
 LASTING_LINE_EVERY = 60.0  # and would fill a log; so would a line that says the same as the one before
-BAR_WIDTH = 24
+LOG_LAYOUT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+CANNOT_DRAW = ("dumb", "unknown")  # values of TERM
 
 
 class Screen(Protocol):
@@ -27,50 +26,29 @@ class Screen(Protocol):
         """A line that stays."""
         ...
 
+    def log_handler(self) -> logging.Handler:
+        """What writes the log so that it does not get mixed up with the rest."""
+        ...
+
     def close(self) -> None: ...
 
 
-def open_screen(console: Console) -> Screen:
-    """Bars if `console` is a terminal that can draw them, else lines."""
-    return Bars(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
+def open_screen(stream: TextIO) -> Screen:
+    """Bars if `stream` is a terminal that can draw them, else lines."""
+    if not stream.isatty() or os.environ.get("TERM", "").lower() in CANNOT_DRAW:
+        return Lines(stream)
+    from rich.console import Console  # a tenth of a second that only a terminal need wait
 
+    from magnetite.cli.bars import Bars
 
-class Bars:
-    """One bar, with what is being waited for beside it. It is gone when the verb is done."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress: Progress | None = None
-        self._task = TaskID(0)
-
-    def show(self, status: Status, now: float) -> None:
-        if self._progress is None:
-            self._progress = _new_progress(self._console)
-            self._task = self._progress.add_task("", total=None, is_bare=False)
-            self._progress.start()
-        self._progress.update(
-            self._task,
-            description=status.words,
-            completed=status.done,
-            total=status.total,
-            is_bare=status.phase is Phase.SERVING,
-            refresh=True,
-        )
-
-    def say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
-
-    def close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+    return Bars(Console(file=stream))
 
 
 class Lines:
     """A line when another phase begins, and every few seconds within one; no control codes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._shown: Status | None = None
         self._shown_at = 0.0
 
@@ -84,32 +62,15 @@ class Lines:
         return LASTING_LINE_EVERY if status.phase in LASTING or status == self._shown else LINE_EVERY
 
     def say(self, text: str) -> None:
-        print(text, file=self._console.file, flush=True)
+        print(text, file=self._stream, flush=True)
+
+    def log_handler(self) -> logging.Handler:
+        handler = logging.StreamHandler(self._stream)
+        handler.setFormatter(logging.Formatter(LOG_LAYOUT))
+        return handler
 
     def close(self) -> None:
         pass
-
-
-class _Bar(BarColumn):
-    """Leaves its room to the words where there is nothing to be done, and so no end to come nearer to."""
-
-    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # whatever can be drawn will do
-        return "" if task.fields["is_bare"] else super().render(task)
-
-
-def _new_progress(console: Console) -> Progress:
-    words = TextColumn(
-        "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
-    )
-    return Progress(
-        _Bar(BAR_WIDTH),
-        words,
-        console=console,
-        expand=True,
-        transient=True,
-        auto_refresh=False,  # `show` draws; a thread of rich's own would not know of virtual or stopped time
-        redirect_stdout=False,  # it may be a pipe, and what goes there is no business of the screen
-    )
 
 
 def _percentage(status: Status) -> str:

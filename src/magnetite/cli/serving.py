@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,10 +14,11 @@ from magnetite.cli.options import SERVE_AT
 from magnetite.cli.report import Report
 from magnetite.client import Address
 from magnetite.download import Download
-from magnetite.endpoint import split_host_port
 from magnetite.web.listeners import tcp_listener
 
 FLAG: Final = "--serve"
+
+_LOOKS_LIKE_ADDRESS = re.compile(r"(?:(?:\[[^]]*\]|[^:/?]*):)?\d{1,5}", re.ASCII)  # HOST:PORT, :PORT or PORT
 
 
 class ServingCommand(click.Command):
@@ -56,8 +58,5 @@ async def serving(download: Download, address: Address | None, report: Report) -
 
 
 def _is_address(text: str) -> bool:
-    try:
-        split_host_port(text)
-    except ValueError:
-        return False
-    return True
+    """Whether it is meant as one; whether it is one is said when it is used."""
+    return _LOOKS_LIKE_ADDRESS.fullmatch(text) is not None

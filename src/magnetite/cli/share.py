@@ -42,11 +42,11 @@ async def _share(path: Path, save: Path | None, super_seed: bool, networking: Ne
         report.observe(event)
 
     async with networking.open_client(observe) as client:
-        await report_created(metainfo, save, report)  # not before we can be reached
-        report.say(f"peers reach us at port {client.port}")
         download = await client.add(
             metainfo, into=_folder(path), peers=networking.peers, resume=created.resume, super_seed=super_seed
         )
+        await report_created(metainfo, save, report)  # not before whoever reads it is let in
+        report.say(f"peers reach us at port {client.port}")
         async with report.showing(lambda: status_of(download.progress(), tally if networking.dht else None)):
             await download.completed()
             await give_back(download)

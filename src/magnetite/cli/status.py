@@ -71,8 +71,8 @@ class DhtTally:
         return "looking for a first node of the DHT"
 
 
-def status_of(progress: Progress, dht: DhtTally | None) -> Status:
-    """Where one download is. `dht` is None where it does without the DHT."""
+def status_of(progress: Progress, dht: DhtTally | None, *, gives_back: bool = True) -> Status:
+    """Where one download is, which goes on when it is complete if it `gives_back`. `dht` is None if it does without."""
     if progress.paused is not None:
         return _paused(progress, *progress.paused)
     if not progress.is_checked:
@@ -80,6 +80,8 @@ def status_of(progress: Progress, dht: DhtTally | None) -> Status:
             return _without_metadata(progress, dht)
         words = f"{_name(progress)}: checking what is on disk"
         return Status(Phase.CHECKING, words, progress.pieces_checked, progress.pieces_to_check or None)
+    if progress.is_complete and not gives_back:
+        return Status(Phase.SEEDING, f"{_name(progress)}: complete", progress.length or 0, progress.length)
     if progress.is_complete:
         return _seeding(progress, dht)
     return _downloading(progress, dht)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_LONGEST_NAME = 40  # characters of a name in a line that says other things, too
+_LONGEST_NAME = 28  # characters of a name in a line that says other things, too
 
 
 def size(length: float) -> str:
@@ -46,6 +46,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """A name that leaves room for the rest of the line."""
+    """A name that leaves room for the rest of the line: its beginning and its end, where names of one kind differ."""
     text = printable(text)
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    half = _LONGEST_NAME // 2
+    return text if len(text) <= _LONGEST_NAME else f"{text[:half]}…{text[1 - half :]}"

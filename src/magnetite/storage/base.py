@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from magnetite.net.base import Buffer
 
@@ -15,6 +15,13 @@ class FileStat:
 
     size: int  # bytes
     mtime_ns: int  # nanoseconds since 1970
+
+
+class Whole(NamedTuple):
+    """A piece with all of its bytes."""
+
+    piece: int
+    data: Buffer
 
 
 class Storage(Protocol):
@@ -31,10 +38,11 @@ class Storage(Protocol):
     looks at the buffer it was given.
     """
 
-    async def commit(self, piece: int, data: Buffer) -> bool:
-        """Write a whole piece if its SHA-1 is right; False, and nothing written, if it is not.
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
+        """Write pieces, each if its SHA-1 is right; for each False, and nothing written, if it is not.
 
-        Waits while too many pieces are under way already, so that a slow disk slows the peers down.
+        Several at once, since small ones would each take longer to hand over than to write. Where it raises, some may
+        have been written; to commit them again does no harm.
         """
         ...
 
@@ -48,6 +56,10 @@ class Storage(Protocol):
 
     def trust(self, pieces: int) -> None:
         """Take this set of pieces (see `torrent.pieces`) for right without looking: resume data vouches for them."""
+        ...
+
+    def want(self, files: Collection[int]) -> None:
+        """These files, by index, are wanted from now on: the next flush makes those of them that are empty."""
         ...
 
     async def flush(self) -> None:

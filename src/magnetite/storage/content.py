@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from hashlib import sha1
 from threading import Lock
 
 from magnetite.errors import Reason, StorageError
 from magnetite.net.base import Buffer
-from magnetite.storage.base import FileStat
+from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.failures import naming
 from magnetite.storage.folder import Folder
 from magnetite.storage.layout import Layout
@@ -49,7 +49,7 @@ class Content:
         self._right = 0
         self._unsynced: set[int] = set()
         self._lock = Lock()  # of the two above
-        self._empty = [file for file in sorted(wanted) if not metainfo.files[file].length]
+        self.want(wanted)
 
     def survey(self) -> None:
         """Look what is there; nothing is made or changed, except that a move that was begun is carried on."""
@@ -72,7 +72,10 @@ class Content:
             self._right &= ~self._map.pieces_of(files)
             self._unsynced.difference_update(file for file in files if self._layout.is_missing(file))
 
-    def commit(self, piece: int, data: Buffer) -> bool:
+    def commit(self, whole: Sequence[Whole]) -> list[bool]:
+        return [self._commit(*each) for each in whole]
+
+    def _commit(self, piece: int, data: Buffer) -> bool:
         if sha1(data).digest() != self._metainfo.piece_hash(piece):
             return False
         view = memoryview(data)
@@ -134,6 +137,9 @@ class Content:
         with self._lock:
             self._right |= pieces
 
+    def want(self, files: Collection[int]) -> None:
+        self._empty = [file for file in sorted(files) if not self._metainfo.files[file].length]
+
     def flush(self) -> None:
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
@@ -171,7 +177,10 @@ class Content:
             return
         opener = partial(self._layout.open_to_write, span.file, partial(self._is_ours, span.file))
         offset = span.offset
-        with self._open_files.borrow((span.file, True), opener) as descriptor, naming(self._layout.path(span.file)):
+        with (
+            self._open_files.borrow((span.file, True), opener) as descriptor,
+            naming(partial(self._layout.path, span.file)),
+        ):
             with self._lock:
                 self._unsynced.add(span.file)
             while data:
@@ -195,14 +204,17 @@ class Content:
             return self._read_from(descriptor, span)
 
     def _read_from(self, descriptor: int, span: Span) -> bytes:
-        with naming(self._layout.path(span.file), reading=True):
+        with naming(partial(self._layout.path, span.file), reading=True):
             return os.pread(descriptor, span.length, span.offset)
 
     def _sync(self, files: set[int]) -> None:
         for file in sorted(files):
             opener = partial(self._layout.open_to_read, file)
             try:
-                with self._open_files.borrow((file, False), opener) as descriptor, naming(self._layout.path(file)):
+                with (
+                    self._open_files.borrow((file, False), opener) as descriptor,
+                    naming(partial(self._layout.path, file)),
+                ):
                     os.fsync(descriptor)
             except StorageError as error:
                 if not _is_gone(error) or self._is_ours(file):

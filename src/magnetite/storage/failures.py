@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeAlias
 
 from magnetite.errors import Reason, StorageError
+
+NamedPath: TypeAlias = str | os.PathLike[str]
 
 _KNOWN: dict[int | None, tuple[Reason, str]] = {
     errno.ENOSPC: (Reason.DISK_FULL, "the disk is full; make room"),
@@ -26,7 +28,7 @@ _KNOWN: dict[int | None, tuple[Reason, str]] = {
 }
 
 
-def storage_error(error: OSError, path: str | os.PathLike[str], *, reading: bool = False) -> StorageError:
+def storage_error(error: OSError, path: NamedPath, *, reading: bool = False) -> StorageError:
     """What to raise for `error`, which befell `path`: its message names the file and the remedy."""
     reason, text = _KNOWN.get(error.errno, (Reason.DISK_ERROR, error.strerror or str(error)))
     if reading and reason is Reason.NOT_WRITABLE:
@@ -34,10 +36,23 @@ def storage_error(error: OSError, path: str | os.PathLike[str], *, reading: bool
     return StorageError(f"{os.fspath(path)}: {text}", reason)
 
 
-@contextmanager
-def naming(path: str | os.PathLike[str], *, reading: bool = False) -> Iterator[None]:
-    """Turns an OSError of the block into a StorageError about `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(error, path, reading=reading) from error
+def naming(path: NamedPath | Callable[[], NamedPath], *, reading: bool = False) -> _Naming:
+    """Turns an OSError of the block into a StorageError about `path`, which a call may tell if it comes to that."""
+    return _Naming(path, reading)
+
+
+class _Naming:
+    """A class, since a generator would take five times as long: it stands around every call of the system."""
+
+    __slots__ = ("_path", "_reading")
+
+    def __init__(self, path: NamedPath | Callable[[], NamedPath], reading: bool) -> None:
+        self._path = path
+        self._reading = reading
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            path = self._path() if callable(self._path) else self._path
+            raise storage_error(error, path, reading=self._reading) from error

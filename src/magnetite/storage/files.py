@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import trio
 
 from magnetite.errors import LocalProtocolError
 from magnetite.net.base import Buffer
-from magnetite.storage.base import FileStat
+from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.content import Content
 from magnetite.storage.folder import Folder
 from magnetite.storage.open_files import OpenFiles
@@ -22,7 +22,6 @@ from magnetite.torrent.metainfo import Metainfo
 T = TypeVar("T")
 
 THREADS = 2  # one hashes and writes 1.9 GB/s; a second keeps uploads going beside it
-PIECES_UNDER_WAY = 8  # hashed, written or waiting for it: without a cap their buffers grow to hundreds
 
 
 @asynccontextmanager
@@ -80,15 +79,13 @@ class FileStorage:
     def __init__(self, content: Content, workers: Workers) -> None:
         self._content = content
         self._workers = workers
-        self._commits = trio.Semaphore(PIECES_UNDER_WAY)
         self._flushing = trio.Lock()
         self._jobs = 0  # under way, or waiting for a thread
         self._is_idle = trio.lowlevel.ParkingLot()
         self._is_closed = False
 
-    async def commit(self, piece: int, data: Buffer) -> bool:
-        async with self._commits:
-            return await self._run(partial(self._content.commit, piece, data))
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
+        return await self._run(partial(self._content.commit, whole))
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -106,6 +103,9 @@ class FileStorage:
 
     def trust(self, pieces: int) -> None:
         self._content.trust(pieces)
+
+    def want(self, files: Collection[int]) -> None:
+        self._content.want(files)
 
     async def flush(self) -> None:
         async with self._flushing:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from threading import Lock
@@ -37,9 +38,13 @@ class Folder:
         """For messages; never opened."""
         return self.root.joinpath(*components)
 
+    def exists(self) -> bool:
+        """Whether anything stands at the root."""
+        return os.path.lexists(self.root)
+
     def stat(self, components: Components) -> os.stat_result | None:
         """What stands there, a link itself and not its target; None if nothing does."""
-        with naming(self.path(components), reading=True):
+        with naming(partial(self.path, components), reading=True):
             try:
                 with self._parent(components) as parent:
                     return os.stat(components[-1], dir_fd=parent, follow_symlinks=False)
@@ -48,17 +53,17 @@ class Folder:
 
     def open(self, components: Components) -> int:
         """A descriptor to read a file that is there."""
-        with naming(self.path(components), reading=True), self._parent(components) as parent:
+        with naming(partial(self.path, components), reading=True), self._parent(components) as parent:
             return _open_file(components[-1], os.O_RDONLY, parent)
 
     def open_to_write(self, components: Components) -> int:
         """A descriptor to read and write a file that is there."""
-        with naming(self.path(components)), self._parent(components) as parent:
+        with naming(partial(self.path, components)), self._parent(components) as parent:
             return _open_file(components[-1], os.O_RDWR, parent)
 
     def create(self, components: Components) -> int:
         """A descriptor to read and write a file, which is made if it is missing, like the folders above it."""
-        with naming(self.path(components)), self._parent(components, create=True) as parent:
+        with naming(partial(self.path, components)), self._parent(components, create=True) as parent:
             descriptor = _open_file(components[-1], os.O_RDWR | os.O_CREAT, parent)
         self._note_change(components[:-1])
         return descriptor
@@ -66,7 +71,7 @@ class Folder:
     def rename(self, components: Components, name: str) -> None:
         """Give a file another name in the same folder; refused if that is taken."""
         target = (*components[:-1], name)
-        with naming(self.path(target)), self._parent(components) as parent:
+        with naming(partial(self.path, target)), self._parent(components) as parent:
             if self.stat(target) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
             os.rename(components[-1], name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -77,7 +82,7 @@ class Folder:
 
         False, and nothing done, where that is on another file system.
         """
-        with naming(target.path(components)), self._parent(components) as here:
+        with naming(partial(target.path, components)), self._parent(components) as here:
             target.refuse_taken(components)
             with target._parent(components, create=True) as there:
                 try:
@@ -97,7 +102,7 @@ class Folder:
         """
         name = components[-1]
         interim = f".{sha1(name.encode()).hexdigest()[:16]}.copy"  # of a length that any name may have
-        with naming(target.path(components)), self._parent(components) as here:
+        with naming(partial(target.path, components)), self._parent(components) as here:
             target.refuse_taken(components)
             with target._parent(components, create=True) as there:
                 _copy_synced(name, here, interim, there)
@@ -108,7 +113,7 @@ class Folder:
 
     def remove(self, components: Components) -> None:
         """Delete a file."""
-        with naming(self.path(components)), self._parent(components) as parent:
+        with naming(partial(self.path, components)), self._parent(components) as parent:
             os.unlink(components[-1], dir_fd=parent)
         self._note_change(components[:-1])
 
@@ -136,7 +141,7 @@ class Folder:
         try:
             for components in sorted(changed):
                 with (
-                    naming(self.path(components)),
+                    naming(partial(self.path, components)),
                     suppress(FileNotFoundError),  # it has gone, and its names with it
                     self._open_folders(components) as descriptor,
                 ):

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -46,7 +47,8 @@ class Layout:
 
     def survey(self) -> None:
         """Look where every file stands now."""
-        self.look_again(range(len(self._files)))
+        if self._folder.exists():
+            self.look_again(range(len(self._files)))
 
     def look_again(self, files: Iterable[int]) -> None:
         """Look where these files stand now."""
@@ -135,7 +137,7 @@ class Layout:
     def _reserve(self, file: int, descriptor: int) -> None:
         """Take the file's whole room on the disk now. Where the file system cannot, it grows as it is written."""
         try:
-            with naming(self.path(file)):
+            with naming(partial(self.path, file)):
                 os.posix_fallocate(descriptor, 0, self._files[file].length)
         except StorageError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _CANNOT_RESERVE:

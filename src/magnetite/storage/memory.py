@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from hashlib import sha1
 
 import trio
 
 from magnetite.errors import StorageError
 from magnetite.net.base import Buffer
-from magnetite.storage.base import FileStat
+from magnetite.storage.base import FileStat, Whole
 from magnetite.torrent.metainfo import Metainfo
 
 
@@ -25,8 +25,11 @@ class MemoryStorage:
         self._pieces = {} if pieces is None else pieces
         self._present = 0
 
-    async def commit(self, piece: int, data: Buffer) -> bool:
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         await trio.lowlevel.checkpoint()
+        return [self._commit(*each) for each in whole]
+
+    def _commit(self, piece: int, data: Buffer) -> bool:
         expected = self._metainfo.piece_hash(piece)
         if sha1(data).digest() != expected:
             return False
@@ -46,6 +49,9 @@ class MemoryStorage:
 
     def trust(self, pieces: int) -> None:
         """Nothing outlives the process, so there is nothing that could be vouched for."""
+
+    def want(self, files: Collection[int]) -> None:
+        """There are no files."""
 
     async def flush(self) -> None:
         await trio.lowlevel.checkpoint()

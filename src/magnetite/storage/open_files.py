@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from threading import Lock
 from typing import TypeAlias
 
@@ -88,5 +89,6 @@ class OpenFiles:
     def _close_surplus(self) -> None:
         surplus = len(self._files) - self._limit
         if surplus > 0:
-            for key in [key for key, file in self._files.items() if not file.users][:surplus]:
+            unused = (key for key, file in self._files.items() if not file.users)
+            for key in list(islice(unused, surplus)):
                 os.close(self._files.pop(key).descriptor)

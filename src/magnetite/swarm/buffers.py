@@ -28,3 +28,7 @@ class Buffers:
         """Nobody reads or writes it any more."""
         if len(buffer) == self._length and (not self._spare or (len(self._spare) + 1) * self._length <= KEPT):
             self._spare.append(buffer)
+
+    def forget_spares(self) -> None:
+        """There is no next piece for the time being."""
+        self._spare.clear()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from trio.lowlevel import ParkingLot
 
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
 
-MOST_WAITING = 8  # pieces; with more, buffers grow to hundreds of megabytes before the disk is noticed
+MOST_WAITING: Final = 16 << 20  # bytes, or two pieces; with more, buffers grow to hundreds of megabytes unnoticed
+BATCH: Final = 1 << 20  # bytes taken at once, or a piece: a hop to a thread and back costs as much as hashing 100 KiB
 
 
 class CommitQueue:
@@ -17,6 +19,7 @@ class CommitQueue:
 
     def __init__(self) -> None:
         self._waiting: deque[PartialPiece[Peer]] = deque()
+        self._length = 0  # bytes of them
         self._takers = ParkingLot()
         self._fillers = ParkingLot()
 
@@ -26,16 +29,28 @@ class CommitQueue:
     def put(self, partial: PartialPiece[Peer]) -> None:
         """Never waits: peers wait in `room` before they read on."""
         self._waiting.append(partial)
+        self._length += partial.length
         self._takers.unpark()
 
-    async def take(self) -> PartialPiece[Peer]:
+    async def take(self) -> list[PartialPiece[Peer]]:
+        """A piece at least, and of small ones those that make up BATCH."""
         while not self._waiting:
             await self._takers.park()
-        if len(self._waiting) <= MOST_WAITING:
+        taken = [self._waiting.popleft()]
+        length = taken[0].length
+        while self._waiting and length + self._waiting[0].length <= BATCH:
+            taken.append(self._waiting.popleft())
+            length += taken[-1].length
+        self._length -= length
+        if not self._is_full:
             self._fillers.unpark_all()
-        return self._waiting.popleft()
+        return taken
 
     async def room(self) -> None:
-        """Returns once fewer than MOST_WAITING pieces wait; not a checkpoint while there is room."""
-        while len(self._waiting) >= MOST_WAITING:
+        """Returns once there is room for another piece; not a checkpoint while there is."""
+        while self._is_full:
             await self._fillers.park()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._length >= MOST_WAITING and len(self._waiting) > 1

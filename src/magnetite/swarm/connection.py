@@ -19,7 +19,7 @@ from magnetite.ids import InfoHash
 from magnetite.net.base import Buffer, ByteStream, Network
 from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.exchange import Exchange
-from magnetite.swarm.outbox import contiguous
+from magnetite.swarm.outbox import batch_length, contiguous
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.throttle import Throttle
 from magnetite.wire.handshake import Handshake
@@ -154,9 +154,12 @@ async def _load(requests: list[BlockRequest], read_block: ReadBlock) -> list[Buf
 
 
 def _take_blocks(peer: Peer, throttle: Throttle | None, turn: float) -> list[BlockRequest]:
+    if not peer.outbox.queued_blocks:
+        return []
+    now = trio.current_time()
     if throttle is None:
-        return peer.outbox.take_blocks()
-    return peer.outbox.take_blocks(throttle.turn) if trio.current_time() >= turn else []
+        return peer.outbox.take_blocks(batch_length(peer.uploaded.rate(now)))
+    return peer.outbox.take_blocks(throttle.turn) if now >= turn else []
 
 
 async def _something_to_send(peer: Peer, turn: float) -> bool:

@@ -6,7 +6,7 @@ Nothing is lost meanwhile: a piece that could not be written stays in memory, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -15,7 +15,7 @@ import trio
 from magnetite.errors import Reason, StorageError
 from magnetite.events import ChecksFinished, Emit
 from magnetite.net.base import Buffer
-from magnetite.storage.base import FileStat, Storage
+from magnetite.storage.base import FileStat, Storage, Whole
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
@@ -70,9 +70,9 @@ class Disk:
 
     # -- what the swarm does with it ---------------------------------------------------------------------------------
 
-    async def commit(self, piece: int, data: Buffer) -> bool:
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         """As `Storage.commit`, however long it takes."""
-        return await self.insist(partial(self._commit, piece, data))
+        return await self.insist(partial(self._commit, whole))
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
         """As `Storage.read`, however long it takes. Raises Lost."""
@@ -94,6 +94,10 @@ class Disk:
     def trust(self, trusted: int) -> None:
         """As `Storage.trust`."""
         self._storage.trust(trusted)
+
+    def want(self, files: Collection[int]) -> None:
+        """As `Storage.want`."""
+        self._storage.want(files)
 
     async def flush(self) -> None:
         """As `Storage.flush`."""
@@ -212,12 +216,12 @@ class Disk:
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
-    async def _commit(self, piece: int, data: Buffer) -> bool:
+    async def _commit(self, whole: Sequence[Whole]) -> list[bool]:
         while self._is_checking:
             await self._changed.park()
         self._committing += 1
         try:
-            return await self._storage.commit(piece, data)
+            return await self._storage.commit(whole)
         finally:
             self._committing -= 1
             if self._is_checking:

@@ -44,6 +44,10 @@ class Keeper:
         self._unsafe += length
         self._grown.unpark_all()
 
+    def flush_soon(self) -> None:
+        """There is something else to be made safe than pieces."""
+        self.on_verified(FLUSH_BYTES)
+
     async def until_complete(self) -> None:
         """Returns when every wanted piece is verified."""
         while not self._exchange.is_seeding:
@@ -64,6 +68,7 @@ class Keeper:
 
     async def flush_once(self) -> None:
         """As `flush`, at once or never. Raises StorageError."""
+        stats = await self._disk.stats()  # first: a file that is written after this is looked at again
         verified = self._exchange.have  # before the flush: what comes meanwhile is not claimed
         self._unsafe = 0
         await self._disk.flush()
@@ -73,7 +78,7 @@ class Keeper:
                 self._metainfo.info_hash,
                 self._metainfo.info,
                 verified,
-                await self._disk.stats(),
+                stats,
                 self._earlier[0] + downloaded,
                 self._earlier[1] + uploaded,
             )

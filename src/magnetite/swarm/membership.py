@@ -67,7 +67,7 @@ class Membership:
         self._changed = trio.lowlevel.ParkingLot()  # candidates, or places
         self._joined = trio.lowlevel.ParkingLot()
         self._is_over = False
-        exchange.on_named = self._add_gossip
+        exchange.acquaintance.on_named = self._add_gossip
         if site.local_ip is not None and site.listen_port is not None:
             candidates.learn_own(Endpoint(site.local_ip, site.listen_port))
 
@@ -230,7 +230,7 @@ class Membership:
             await trio.sleep(TURNOVER_EVERY)
             now = trio.current_time()
             if not self._exchange.is_seeding and self._others_wait(now):
-                self._exchange.make_way(now)
+                self._exchange.turnover.make_way(now)
 
     def _others_wait(self, now: float) -> bool:
         return not self._may_dial() and self.candidates.next_due() <= now

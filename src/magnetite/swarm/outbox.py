@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from magnetite.wire.messages import BlockRequest, Message, encode
 
 MOST_MESSAGE_BYTES = 1 << 20  # waiting for a peer that does not read; our metadata replies are 16 KiB each
-BATCH_BYTES = 256 << 10  # of blocks read and sent together
+LEAST_BATCH, MOST_BATCH = 64 << 10, 1 << 20  # bytes of blocks read and sent together:
+BATCH_TIME = 0.1  # seconds of the peer's rate, for a batch stays in memory until the peer has taken it
 
 
 def _asleep() -> None:
@@ -62,7 +63,7 @@ class Outbox:
         messages, self._messages, self._message_bytes = self._messages, [], 0
         return messages
 
-    def take_blocks(self, most: int = BATCH_BYTES) -> list[BlockRequest]:
+    def take_blocks(self, most: int) -> list[BlockRequest]:
         """The next requests to serve, `most` bytes of them or a single longer one."""
         taken: list[BlockRequest] = []
         left = most
@@ -74,6 +75,11 @@ class Outbox:
         for request in taken:
             del self._uploads[request]
         return taken
+
+
+def batch_length(rate: float) -> int:
+    """How many bytes to read and send together to a peer that takes `rate` bytes/s."""
+    return max(LEAST_BATCH, min(int(BATCH_TIME * rate), MOST_BATCH))
 
 
 def contiguous(requests: list[BlockRequest]) -> Iterator[list[BlockRequest]]:

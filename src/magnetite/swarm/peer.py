@@ -5,7 +5,7 @@ A message is decided upon at once; what is to be sent goes to the outbox, what c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING, cast
@@ -14,28 +14,14 @@ from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason, WireError
 from magnetite.events import Source
 from magnetite.ids import PeerId
-from magnetite.swarm.gossip import Gossip
 from magnetite.swarm.outbox import Outbox
+from magnetite.swarm.peer_extensions import PeerExtensions
 from magnetite.swarm.pipeline import Pipeline
 from magnetite.swarm.rate import RateMeter
 from magnetite.swarm.tolerance import BYTES_EACH, Tolerance
 from magnetite.torrent import pieces
-from magnetite.wire.extensions import (
-    HANDSHAKE_ID,
-    LT_DONTHAVE,
-    UT_METADATA,
-    ExtensionHandshake,
-    MetadataData,
-    MetadataReject,
-    MetadataRequest,
-    decode_dont_have,
-    decode_extension_handshake,
-    decode_metadata,
-    encode_metadata,
-)
 from magnetite.wire.handshake import client_name
 from magnetite.wire.messages import (
-    MAX_PIECES,
     AllowedFast,
     BitfieldMessage,
     Block,
@@ -56,18 +42,15 @@ from magnetite.wire.messages import (
     encode_requests,
 )
 from magnetite.wire.peer_wire import PeerWire
-from magnetite.wire.pex import UT_PEX, PexFlag, decode_pex, encode_pex
+from magnetite.wire.pex import PexFlag
 
 if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
 
-OUR_UT_METADATA, OUR_UT_PEX, OUR_LT_DONTHAVE = 1, 2, 3  # the ids we give the extensions; ours to choose (BEP 10)
-OUR_EXTENSIONS = {UT_METADATA: OUR_UT_METADATA, UT_PEX: OUR_UT_PEX, LT_DONTHAVE: OUR_LT_DONTHAVE}
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
 MOST_GRANTS = 100  # pieces allowed fast; everybody grants 10
 IDLE_TIMEOUT = 240.0  # seconds; twice what a keep-alive comes after
-METADATA_TRIES = 3  # times a peer may ask for the same metadata block
 
 
 def _nobody() -> None:
@@ -87,6 +70,7 @@ class Peer:
         self.client = client_name(peer_id)
         self.wire = wire
         self.outbox = Outbox()
+        self.extensions = PeerExtensions(self.outbox)
         self.hang_up: Callable[[], None] = _nobody
         self.closing: tuple[Reason, str] | None = None
         self.pieces = 0
@@ -102,7 +86,6 @@ class Peer:
         self.refused_at = -1e9  # when it last rejected a request although it had unchoked us
         self._granted_fast = 0  # mask of those it may ask us for,
         self._granted_bytes = 0  # until it has had as many bytes as they have
-        self.claims_metadata = False
         self.pipeline = Pipeline(now)
         self.downloaded = RateMeter()
         self.uploaded = RateMeter()
@@ -110,15 +93,11 @@ class Peer:
         self.sending_since = inf  # what it has not taken yet
         self.useful_at = now  # when either side last wanted something
         self.traded_at = now  # when a block last came or went
-        self.gossip = Gossip()
         self.useful_messages = 0  # of one read: something followed from them
         self._tolerance = Tolerance(now)
-        self.said_upload_only = False  # we, in the last handshake
-        self._extensions = ExtensionHandshake()
         self._haves: list[int] = []  # from the messages of one read
         self._dht_port: int | None = None
         self._refusals = 0
-        self._metadata_served: dict[int, int] = {}
 
     def __repr__(self) -> str:
         return f"<Peer {self.endpoint} {self.client}>"
@@ -128,26 +107,17 @@ class Peer:
         """Where others may reach it: where we did, or at the port it names."""
         if self.source is not Source.INCOMING:
             return self.endpoint
-        return Endpoint(self.endpoint.ip, self._extensions.p) if self._extensions.p else None
-
-    @property
-    def upload_only(self) -> bool:
-        """It says that it wants nothing more (BEP 21)."""
-        return self._extensions.upload_only is True
-
-    @property
-    def sees_us_at(self) -> str | None:
-        """Our address, as it says."""
-        return self._extensions.yourip
+        port = self.extensions.said.p
+        return Endpoint(self.endpoint.ip, port) if port else None
 
     def flags(self, everything: int) -> PexFlag:
         """What others are told of it, in a torrent of the pieces `everything`."""
         flags = PexFlag(0)
         if self.source is not Source.INCOMING:
             flags |= PexFlag.REACHABLE
-        if self.upload_only or self.pieces == everything:
+        if self.extensions.upload_only or self.pieces == everything:
             flags |= PexFlag.SEED
-        if self._extensions.e:
+        if self.extensions.said.e:
             flags |= PexFlag.ENCRYPTION
         return flags
 
@@ -162,11 +132,6 @@ class Peer:
             self.hang_up()
 
     # -- what we say -------------------------------------------------------------------------------------------------
-
-    def introduce(self, ours: ExtensionHandshake) -> None:
-        self.said_upload_only = ours.upload_only is True
-        if self.wire.extensions:
-            self.outbox.put(Extended(HANDSHAKE_ID, ours.encode()))
 
     def show_interest(self, interested: bool) -> None:
         if interested != self.am_interested:
@@ -208,18 +173,6 @@ class Peer:
         if self.wire.fast:
             self.taken_back = set(requests)  # those before are answered by now
 
-    def ask_metadata(self, block: int) -> None:
-        self._send_metadata(MetadataRequest(block))
-
-    def tell_of(self, present: Mapping[Endpoint, PexFlag], parted: Mapping[Endpoint, PexFlag], now: float) -> None:
-        """Name the peers of the torrent (BEP 11), those that are news to it, if it wants to know."""
-        number = self._extensions.id_of(UT_PEX)
-        if number is None:
-            return
-        message = self.gossip.next_message(present, parted, self.listens_at or self.endpoint, now)
-        if message is not None:
-            self.outbox.put(Extended(number, encode_pex(message)))
-
     # -- what it says ------------------------------------------------------------------------------------------------
 
     def receive(self, messages: list[Message], exchange: Exchange, now: float) -> None:
@@ -231,7 +184,7 @@ class Peer:
         """
         for kind, run in groupby(messages, type):
             if kind is Block:
-                exchange.on_blocks(self, cast(Iterator[Block], run), now)
+                exchange.blocks.on_blocks(self, cast(Iterator[Block], run), now)
             elif kind is Request:
                 self._on_requests(cast(Iterator[Request], run), exchange)
             else:
@@ -243,9 +196,19 @@ class Peer:
             told, self._haves = self._haves, []
             self._learn(told, exchange)
         useful, self.useful_messages = self.useful_messages, 0
-        if len(messages) > useful:
-            self._tolerance.spend(len(messages) - useful, now)
-        exchange.fill(self, now)
+        useless = len(messages) - useful
+        if self.wire.skipped:
+            useless += self._take_skipped()
+        if useless > 0:
+            self._tolerance.spend(useless, now)
+        exchange.blocks.fill(self, now)
+
+    def _take_skipped(self) -> int:
+        """What of unknown ids counts for: as with unknown extensions, the payload too."""
+        wire = self.wire
+        useless = wire.skipped + wire.skipped_bytes // BYTES_EACH
+        wire.skipped = wire.skipped_bytes = 0
+        return useless
 
     def _receive(self, message: Message, exchange: Exchange, now: float) -> None:
         match message:
@@ -269,19 +232,23 @@ class Peer:
             case Cancel(block):
                 self._on_cancel(block)
             case Reject(block):
-                exchange.on_reject(self, block, now)
+                exchange.blocks.on_reject(self, block, now)
             case AllowedFast(piece):
                 if len(self.allowed_fast) < MOST_GRANTS:
                     self.allowed_fast.add(piece)
             case Suggest(piece):
-                exchange.on_suggest(self, piece)
+                exchange.blocks.on_suggest(self, piece)
             case Extended(id=number, payload=payload):
-                self._on_extended(number, payload, exchange, now)
+                self.extensions.receive(self, number, payload, exchange, now)
             case Port(port) if self._dht_port is None:
                 self._dht_port = port
                 exchange.on_dht_node(Endpoint(self.endpoint.ip, port))
             case _:
                 pass  # keep-alive, HAVE_NONE, a second PORT: nothing follows from it
+
+    def told_of(self, said: int) -> None:
+        """It has the piece `said`, or where that is ~piece, has it no more: to be learnt after this read."""
+        self._haves.append(said)
 
     def _learn(self, told: list[int], exchange: Exchange) -> None:
         """Pieces that it has, and ~piece where it has one no more; what was said last of a piece counts."""
@@ -299,7 +266,7 @@ class Peer:
         lost = mask & self.pieces
         if lost:
             self.pieces &= ~lost
-            exchange.on_lost(self, lost)
+            exchange.blocks.on_lost(self, lost)
 
     def _gain(self, mask: int, exchange: Exchange) -> None:
         """The peer has the pieces of `mask`, some of which it may have told before."""
@@ -314,12 +281,12 @@ class Peer:
     def _on_choke(self, exchange: Exchange) -> None:
         self.peer_choking = True
         if not self.wire.fast:  # with BEP 6 every request dropped is rejected by name
-            exchange.on_choked(self)
+            exchange.blocks.on_choked(self)
 
     def _on_unchoke(self, exchange: Exchange) -> None:
         if self.peer_choking:  # said twice it means nothing: no request was dropped in between
             self.peer_choking = False
-            exchange.on_unchoked(self)
+            exchange.blocks.on_unchoked(self)
 
     def _on_requests(self, messages: Iterator[Request], exchange: Exchange) -> None:
         queued = self.outbox.queued_blocks
@@ -341,11 +308,12 @@ class Peer:
         return True
 
     def _refuse(self, request: BlockRequest) -> None:
-        self._note_refusal()
+        self.note_refusal()
         if self.wire.fast:
             self.outbox.put(Reject(request))
 
-    def _note_refusal(self) -> None:
+    def note_refusal(self) -> None:
+        """Something it asked for is not to be had. Raises WireError when it goes on and on."""
         self._refusals += 1
         if self._refusals > MOST_REFUSALS:
             raise WireError("goes on asking for what it is refused", Reason.TOO_MANY_REQUESTS)
@@ -353,58 +321,3 @@ class Peer:
     def _on_cancel(self, request: BlockRequest) -> None:
         if self.outbox.cancel(request) and self.wire.fast:
             self.outbox.put(Reject(request))  # BEP 6: every request is answered, a cancelled one too
-
-    # -- extensions --------------------------------------------------------------------------------------------------
-
-    def _on_extended(self, number: int, payload: bytes, exchange: Exchange, now: float) -> None:
-        if number == HANDSHAKE_ID:
-            self._on_extension_handshake(payload, exchange, now)
-        elif number == OUR_UT_METADATA:
-            self._on_metadata(payload, exchange, now)
-        elif number == OUR_UT_PEX:
-            if self.gossip.may_hear(now):
-                exchange.on_gossip(self, decode_pex(payload))
-        elif number == OUR_LT_DONTHAVE:
-            self._on_dont_have(decode_dont_have(payload), exchange)
-        else:
-            self.useful_messages -= len(payload) // BYTES_EACH
-
-    def _on_dont_have(self, piece: int, exchange: Exchange) -> None:
-        if piece >= (exchange.all_pieces.bit_length() or MAX_PIECES):
-            raise WireError(f"lt_donthave of piece {piece}")
-        self._haves.append(~piece)
-
-    def _on_extension_handshake(self, payload: bytes, exchange: Exchange, now: float) -> None:
-        self._extensions = self._extensions.updated(decode_extension_handshake(payload))
-        if self._extensions.reqq is not None:
-            self.pipeline.limit(self._extensions.reqq)
-        if self._extensions.v:
-            self.client = self._extensions.v
-        size = self._extensions.metadata_size
-        if size is not None and self._extensions.id_of(UT_METADATA) is not None and not self.claims_metadata:
-            self.claims_metadata = True
-            exchange.on_metadata_claim(self, size, now)
-
-    def _on_metadata(self, payload: bytes, exchange: Exchange, now: float) -> None:
-        match decode_metadata(payload):
-            case MetadataRequest(piece):
-                self._serve_metadata(piece, exchange)
-            case MetadataData(piece, total_size, data):
-                exchange.on_metadata_block(self, piece, total_size, data, now)
-            case MetadataReject(piece):
-                exchange.on_metadata_reject(self, piece, now)
-
-    def _serve_metadata(self, piece: int, exchange: Exchange) -> None:
-        data = exchange.metadata_block(piece)
-        tries = self._metadata_served.get(piece, 0)
-        if data is None or tries >= METADATA_TRIES:
-            self._note_refusal()
-            self._send_metadata(MetadataReject(piece))
-        else:
-            self._metadata_served[piece] = tries + 1
-            self._send_metadata(MetadataData(piece, exchange.metadata_length, data))
-
-    def _send_metadata(self, message: MetadataRequest | MetadataData | MetadataReject) -> None:
-        number = self._extensions.id_of(UT_METADATA)
-        if number is not None:
-            self.outbox.put(Extended(number, encode_metadata(message)))

@@ -69,7 +69,7 @@ class PiecePicker:
     def begin(self, among: int, suggested: int = 0) -> int | None:
         choice = self._choose(among & self._open, suggested)
         if choice is not None:
-            self._open &= ~(1 << choice)
+            self._open ^= 1 << choice
             self._begun += 1
         return choice
 

@@ -81,7 +81,7 @@ class Reader:
     def close(self) -> None:
         """Nothing is needed any more. A read that waits goes on waiting: cancel it."""
         self._is_closed = True
-        self._swarm.exchange.set_deadlines(self, {}, trio.current_time())
+        self._swarm.exchange.blocks.set_deadlines(self, {}, trio.current_time())
 
     async def _read_piece(self, piece: int, begin: int, length: int) -> memoryview:
         if self._is_closed:
@@ -116,4 +116,4 @@ class Reader:
             for piece in range(first, min(first + 1 + ahead, self._end))
             if not have >> piece & 1
         }
-        self._swarm.exchange.set_deadlines(self, due, now, first if is_jump and first in due else None)
+        self._swarm.exchange.blocks.set_deadlines(self, due, now, first if is_jump and first in due else None)

@@ -19,7 +19,7 @@ from magnetite.events import (
 )
 from magnetite.ids import InfoHash
 from magnetite.net.base import Buffer
-from magnetite.storage.base import Storage
+from magnetite.storage.base import Storage, Whole
 from magnetite.storage.resume import ResumeData
 from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import CHOKE_INTERVAL
@@ -76,11 +76,11 @@ class Swarm:
         self._selection: FileSelection | None = None  # the user's, since it was added
         self._keeper: Keeper | None = None
         self._added_at = trio.current_time()
-        self.exchange.listen_port = site.listen_port
-        self.exchange.dht_port = site.dht_port
+        self.exchange.introduction.listen_port = site.listen_port
+        self.exchange.introduction.dht_port = site.dht_port
         self.exchange.throttles = Throttles(shared=site.throttles)
-        self.exchange.on_completed = self._commits.put
-        self.exchange.on_metadata = self._on_metadata
+        self.exchange.blocks.on_completed = self._commits.put
+        self.exchange.metadata.on_fetched = self._on_metadata
         self.exchange.on_present = self._on_present
         self._awaited: dict[int, trio.Event] = {}  # pieces that somebody waits to read
         self._preference = Preference()
@@ -143,13 +143,14 @@ class Swarm:
         """
         wanted = selection.indices(self.metainfo) if self.metainfo else frozenset()
         self._selection = selection
-        if self.metainfo is None or self._keeper is None:
+        if self.metainfo is None or self._keeper is None or self._disk is None:
             return
+        self._disk.want(wanted)
         self.exchange.select(PieceMap(self.metainfo).pieces_of(wanted), trio.current_time())
         while self._awaited:  # what somebody waits to read may not be wanted any more
             self._awaited.popitem()[1].set()
         if self.exchange.is_seeding:
-            self._keeper.on_verified(0)  # it looks whether this is all
+            self._keeper.flush_soon()  # it looks whether this is all, and makes what is empty
             return
         if self.completed.is_set():
             self.completed = trio.Event()
@@ -159,7 +160,7 @@ class Swarm:
     def prefer(self, preference: Preference) -> None:
         """Raises LocalProtocolError if it selects none of the torrent's files, once they are known."""
         if self.metainfo is not None:
-            self.exchange.pick_by(preference.order_for(self.metainfo))
+            self.exchange.blocks.pick_by(preference.order_for(self.metainfo))
         self._preference = preference
 
     async def until_extended(self) -> None:
@@ -214,7 +215,8 @@ class Swarm:
                     piece_map = PieceMap(metainfo)
                     self._disk = disk
                     wanted = (self._selection or selection).indices(metainfo)  # it may have changed meanwhile
-                    self.exchange.pick_by(self._preference.order_for(metainfo))
+                    disk.want(wanted)
+                    self.exchange.blocks.pick_by(self._preference.order_for(metainfo))
                     self.exchange.begin(metainfo, piece_map, piece_map.pieces_of(wanted), findings.have, now)
                     self._keeper = Keeper(disk, metainfo, self.exchange, remember, resume)
                     self.checked.set()
@@ -272,7 +274,7 @@ class Swarm:
 
     def _accept(self, metainfo: Metainfo) -> None:
         refuse_private(metainfo)
-        self.exchange.fetch = None  # what is on disk may have to be looked at first, but there is nothing to fetch
+        self.exchange.metadata.stop()  # what is on disk may have to be looked at first, but there is nothing to fetch
         self.metainfo = metainfo
         self.metadata_known.set()
 
@@ -326,9 +328,12 @@ class Swarm:
 
     async def _commit_forever(self, disk: Disk, keeper: Keeper) -> None:
         while True:
-            partial = await self._commits.take()
-            if await disk.commit(partial.piece, partial.buffer):
-                self.exchange.on_verified(partial, trio.current_time())
-                keeper.on_verified(partial.length)
-            else:
-                self.exchange.on_failed(partial, trio.current_time())
+            taken = await self._commits.take()
+            verdicts = await disk.commit([Whole(partial.piece, partial.buffer) for partial in taken])
+            now = trio.current_time()
+            for partial, is_right in zip(taken, verdicts, strict=True):
+                if is_right:
+                    self.exchange.on_verified(partial, now)
+                    keeper.on_verified(partial.length)
+                else:
+                    self.exchange.on_failed(partial, now)

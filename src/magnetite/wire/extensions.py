@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from struct import Struct as Layout
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -11,6 +12,7 @@ from msgspec import Struct, field
 from magnetite import bencoding
 from magnetite.bencoding import EXTENSION, Encodable, Value
 from magnetite.errors import WireError
+from magnetite.wire.messages import Extended
 
 HANDSHAKE_ID = 0  # of the Extended message that carries an extension handshake
 DISABLED = 0  # in `m`: the extension is off
@@ -154,6 +156,13 @@ def decode_metadata(payload: bytes) -> MetadataMessage | None:
 
 
 # -- lt_donthave (BEP 54) --------------------------------------------------------------------------------------------
+
+_DONT_HAVE = Layout(">IBBI")
+
+
+def encode_dont_haves(number: int, pieces: Iterable[int]) -> bytes:
+    """A message for each of the pieces that we have no more, length and all; `number` is the receiver's id for them."""
+    return b"".join([_DONT_HAVE.pack(6, Extended.ID, number, piece) for piece in pieces])
 
 
 def decode_dont_have(payload: bytes) -> int:

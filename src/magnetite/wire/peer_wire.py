@@ -8,19 +8,19 @@
 Rules a remote must keep to, or WireError:
 
 - the handshake comes first;
-- what the remote has is told once, before any Have, by BITFIELD, HAVE_ALL or HAVE_NONE. BEP 3 and 6 want this to be the
-  very first message, but libtorrent sends its extension handshake before it, and a peer that opened a magnet link sends
-  it whenever it has the metadata. So any other message may come before;
 - messages of BEP 6 and 10 come only if both sides offered them in the handshake;
 - a message is no longer than its kind may be, and this is known from its first five bytes;
 - a piece is one of the torrent's.
 
-Messages of unknown ids are skipped.
+BEP 3 and 6 want BITFIELD, HAVE_ALL or HAVE_NONE to be the very first message. Here they may come at any time, and
+again: libtorrent sends its extension handshake before, a peer that opened a magnet link sends it whenever it has the
+metadata, and aria2 sends another in place of many Haves, and HAVE_ALL at its end.
+
+Messages of unknown ids are skipped, and counted.
 """
 
 from __future__ import annotations
 
-from enum import Enum
 from struct import Struct
 
 from magnetite.errors import LocalProtocolError, WireError
@@ -45,8 +45,6 @@ from magnetite.wire.messages import (
     Cancel,
     Extended,
     Have,
-    HaveAll,
-    HaveNone,
     KeepAlive,
     Message,
     Reject,
@@ -66,12 +64,6 @@ _LENGTH = Struct(">I")
 _BLOCK_HEAD = Struct(">IBII")
 _REQUEST = Struct(">IBIII")
 _KEEP_ALIVE = KeepAlive()
-
-
-class _Phase(Enum):
-    HANDSHAKE = "its handshake is not complete"
-    OPENING = "it has not told which pieces it has"
-    RUNNING = "it has told"
 
 
 class PeerWire:
@@ -94,22 +86,24 @@ class PeerWire:
         "_fast",
         "_highest_piece",
         "_memory",
-        "_phase",
         "_piece_count",
         "_piece_limit",
         "_quiet_reads",
         "_start",
         "handshake",
         "info_hash",
+        "skipped",
+        "skipped_bytes",
     )
 
     def __init__(self, *, extensions: bool = True, fast: bool = True, piece_count: int | None = None) -> None:
         """`extensions` and `fast` are what our own handshake offers; `piece_count` is None until it is known."""
         self.info_hash: InfoHash | None = None  # known from byte 48 on, so that a listener can route the connection
         self.handshake: Handshake | None = None  # known from byte 68 on
+        self.skipped = 0  # messages of unknown ids, since the caller last set it to 0,
+        self.skipped_bytes = 0  # and their payloads
         self._extensions = extensions
         self._fast = fast
-        self._phase = _Phase.HANDSHAKE
         self._memory = memoryview(bytearray(SMALL_BUFFER))
         self._capacity = SMALL_BUFFER  # what the buffer is to be from the next `buffer()` on
         self._start = 0
@@ -167,7 +161,7 @@ class PeerWire:
         if not 0 <= count <= len(self._memory) - self._end:
             raise LocalProtocolError(f"{count} bytes cannot have been received")
         self._end += count
-        if self._phase is _Phase.HANDSHAKE and not self._parse_handshake():
+        if self.handshake is None and not self._parse_handshake():
             return []
         messages: list[Message] = []
         unfinished = self._parse_messages(messages)
@@ -184,7 +178,6 @@ class PeerWire:
             return False
         self.handshake = decode_handshake(head)
         self._start = HANDSHAKE_LENGTH
-        self._phase = _Phase.OPENING
         return True
 
     def _parse_messages(self, messages: list[Message]) -> int:
@@ -208,7 +201,10 @@ class PeerWire:
                     unfinished = 4 + length
                     break
                 message = decode(message_id, memory[body + 1 : body + length])
-                if message is not None:
+                if message is None:
+                    self.skipped += 1
+                    self.skipped_bytes += length - 1
+                else:
                     self._check(message)
                     messages.append(message)
             at = body + length
@@ -284,23 +280,15 @@ class PeerWire:
                 _check_request(block)
             case Have(piece):
                 self._check_piece(piece)
-                self._phase = _Phase.RUNNING
-            case BitfieldMessage() | HaveAll() | HaveNone():
-                self._check_opening(message)
+            case BitfieldMessage(bits):
+                self._bitfield_length = len(bits)
+                self._check_piece(_highest_bit(bits))
 
     def _check_piece(self, piece: int) -> None:
         if piece >= self._piece_limit:
             raise WireError(f"piece {piece} of {self._piece_limit}")
         if piece > self._highest_piece:
             self._highest_piece = piece
-
-    def _check_opening(self, message: BitfieldMessage | HaveAll | HaveNone) -> None:
-        if self._phase is not _Phase.OPENING:
-            raise WireError(f"{type(message).__name__} after it was told which pieces there are")
-        self._phase = _Phase.RUNNING
-        if isinstance(message, BitfieldMessage):
-            self._bitfield_length = len(message.bits)
-            self._check_piece(_highest_bit(message.bits))
 
 
 def _check_request(block: BlockRequest) -> None:

@@ -1,0 +1,55 @@
+"""Which peers are parted with, so that others may have their places. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from magnetite.errors import Reason
+from magnetite.swarm.company import Company
+from magnetite.swarm.peer import Peer
+
+TRADE_PATIENCE: Final = 120.0  # seconds without a block in either direction, before a peer may have to make way
+USELESS_AFTER: Final = 300.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
+
+
+class Turnover:
+    """Who of a torrent's peers has been of use, and since when not.
+
+    While the torrent is paused no peer's time runs: that nothing is wanted or traded then is our doing.
+    """
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+
+    def note(self, now: float) -> None:
+        """Who has traded of late, and who says nothing at all; to be called every second."""
+        paused = self._company.paused is not None
+        for peer in self._company.peers:
+            if paused:
+                peer.traded_at = peer.useful_at = now
+            elif peer.downloaded.rate(now) or peer.uploaded.rate(now):
+                peer.traded_at = now
+            if peer.is_idle(now):
+                peer.close(Reason.IDLE)
+
+    def part(self, everything: int, now: float, *, seeding: bool) -> None:
+        """Part with peers with whom there is nothing to trade, in a torrent of the pieces `everything`."""
+        for peer in self._company.peers:
+            if peer.am_interested or peer.peer_interested:
+                peer.useful_at = now
+            elif (seeding and _is_done(peer, everything)) or now - peer.useful_at >= USELESS_AFTER:
+                peer.close(Reason.NOTHING_TO_TRADE)
+
+    def make_way(self, now: float) -> None:
+        """Part with a peer that has traded nothing for long, where others wait for its place.
+
+        Being interested, or claiming to have what we want, costs nothing: it must not hold a place for ever.
+        """
+        idlest = min(self._company.peers, key=lambda peer: peer.traded_at, default=None)
+        if idlest is not None and now - idlest.traded_at >= TRADE_PATIENCE:
+            idlest.close(Reason.NOTHING_TO_TRADE)
+
+
+def _is_done(peer: Peer, everything: int) -> bool:
+    """It wants nothing, nor will: a seed, or a partial one (BEP 21)."""
+    return peer.extensions.upload_only or peer.pieces == everything

@@ -1,0 +1,60 @@
+"""When the peers of one torrent are served, whatever the choker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from magnetite.swarm.choker import CHOKE_INTERVAL, SLOTS, Choice, Standing
+from magnetite.swarm.peer import Peer
+from magnetite.wire.messages import Choke, Interested, NotInterested, Unchoke
+from tests.swarm.test_exchange import NOW, Torrent, said
+
+
+def test_whoever_is_interested_is_served_at_once_while_there_are_slots() -> None:
+    torrent = Torrent()
+    peers = [torrent.peer(number) for number in range(1, SLOTS + 2)]
+    for peer in peers:
+        torrent.hear(peer, [Interested()])
+    assert [peer.am_choking for peer in peers] == [False] * SLOTS + [True]
+    torrent.hear(peers[0], [NotInterested()])
+    torrent.hear(peers[-1], [Interested()])
+    assert not peers[-1].am_choking
+
+
+def test_a_peer_cannot_make_us_choke_and_unchoke_it_faster_than_our_clock() -> None:
+    torrent = Torrent()
+    peer = torrent.peer()
+    torrent.hear(peer, [Interested(), NotInterested()])
+    torrent.exchange.rechoke(NOW)
+    torrent.hear(peer, [Interested()] * 100, NOW + CHOKE_INTERVAL - 1)
+    assert [type(each) for each in said(peer)] == [Unchoke, Choke]
+    torrent.hear(peer, [Interested()], NOW + CHOKE_INTERVAL)
+    assert not peer.am_choking
+
+
+class Nobody:
+    """A choker of somebody who studies them."""
+
+    def __init__(self, rng: Random) -> None:
+        self.asked = 0
+
+    def choose(self, interested: Sequence[Standing[Peer]], *, seeding: bool, now: float) -> Choice[Peer]:
+        self.asked += len(interested)
+        return Choice(frozenset())
+
+
+def test_a_study_may_put_its_own_choker_in_the_place_of_ours():
+    made = []
+
+    def make(rng: Random) -> Nobody:
+        made.append(Nobody(rng))
+        return made[0]
+
+    torrent = Torrent(make_choker=make)
+    peer = torrent.peer()
+    torrent.hear(peer, [Interested()])
+    assert not peer.am_choking, "a free slot does not wait for the choker"
+    torrent.exchange.rechoke(NOW + CHOKE_INTERVAL)
+    assert peer.am_choking
+    assert made[0].asked == 1
