@@ -30,6 +30,7 @@ from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.explain import DhtView, Snapshot, Tally
 from magnetite.swarm.keeper import Keeper, Remember, forget
 from magnetite.swarm.membership import Membership, Site
+from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.preference import Preference
 from magnetite.swarm.survey import Survey, survey
@@ -40,7 +41,7 @@ from magnetite.torrent.selection import FileSelection
 
 log = logging.getLogger(__name__)
 
-COMMITTERS = 4  # pieces on their way to the disk at once; two worker threads hash and write
+COMMITTERS = 4  # batches on their way to the disk at once; two worker threads hash and write
 TEND_EVERY = 1.0  # seconds
 TURNOVER_EVERY = 30.0  # seconds; everybody's optimistic unchoke needs time to come round to us
 EVERY_FILE = FileSelection()
@@ -229,8 +230,7 @@ class Swarm:
                 nursery.start_soon(keeper.watch)
                 nursery.start_soon(disk.watch)
                 nursery.start_soon(self._end_when_unreadable)
-                for _ in range(COMMITTERS):
-                    nursery.start_soon(self._commit_forever, disk, keeper)
+                nursery.start_soon(self._commit_forever, disk, keeper)
                 while True:
                     await keeper.until_complete()
                     await keeper.flush()  # complete is what is on the disk itself, under its own name,
@@ -327,13 +327,22 @@ class Swarm:
             self.exchange.rechoke(trio.current_time())
 
     async def _commit_forever(self, disk: Disk, keeper: Keeper) -> None:
-        while True:
-            taken = await self._commits.take()
-            verdicts = await disk.commit([Whole(partial.piece, partial.buffer) for partial in taken])
-            now = trio.current_time()
-            for partial, is_right in zip(taken, verdicts, strict=True):
-                if is_right:
-                    self.exchange.on_verified(partial, now)
-                    keeper.on_verified(partial.length)
-                else:
-                    self.exchange.on_failed(partial, now)
+        """Pieces to the disk, a task a batch: an idle torrent has none waiting for it."""
+        places = trio.Semaphore(COMMITTERS)
+        async with trio.open_nursery() as nursery:
+            while True:
+                await places.acquire()
+                nursery.start_soon(self._commit, await self._commits.take(), disk, keeper, places)
+
+    async def _commit(
+        self, taken: list[PartialPiece[Peer]], disk: Disk, keeper: Keeper, places: trio.Semaphore
+    ) -> None:
+        verdicts = await disk.commit([Whole(partial.piece, partial.buffer) for partial in taken])
+        now = trio.current_time()
+        for partial, is_right in zip(taken, verdicts, strict=True):
+            if is_right:
+                self.exchange.on_verified(partial, now)
+                keeper.on_verified(partial.length)
+            else:
+                self.exchange.on_failed(partial, now)
+        places.release()

@@ -39,7 +39,7 @@ class Metainfo:
     info_hash: InfoHash
     name: str  # safe, as in the paths
     piece_length: int  # bytes, of every piece but the last
-    piece_hashes: bytes = field(repr=False)  # 20 bytes a piece
+    piece_hashes: memoryview = field(repr=False)  # 20 bytes a piece; a part of `info`, which is mostly that
     files: tuple[FileEntry, ...] = field(repr=False)
     length: int  # bytes of all files together
     is_private: bool
@@ -55,7 +55,7 @@ class Metainfo:
         return len(self.piece_hashes) // HASH_LENGTH
 
     def piece_hash(self, piece: int) -> bytes:
-        return self.piece_hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH]
+        return bytes(self.piece_hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH])
 
 
 def decode_torrent(data: bytes) -> Metainfo:
@@ -141,7 +141,7 @@ def _build(info: dict[bytes, Value], raw: bytes) -> Metainfo:
         info_hash=info_hash,
         name=name,
         piece_length=piece_length,
-        piece_hashes=_piece_hashes(info, length, piece_length),
+        piece_hashes=_piece_hashes(info, raw, length, piece_length),
         files=files,
         length=length,
         is_private=bool(_integer(info, b"private")),
@@ -149,7 +149,7 @@ def _build(info: dict[bytes, Value], raw: bytes) -> Metainfo:
     )
 
 
-def _piece_hashes(info: dict[bytes, Value], length: int, piece_length: int) -> bytes:
+def _piece_hashes(info: dict[bytes, Value], raw: bytes, length: int, piece_length: int) -> memoryview:
     hashes = info.get(b"pieces")
     if not isinstance(hashes, bytes) or len(hashes) % HASH_LENGTH:
         raise InvalidMetainfo("the piece hashes are missing or no multiple of 20 bytes")
@@ -158,7 +158,8 @@ def _piece_hashes(info: dict[bytes, Value], length: int, piece_length: int) -> b
     count = -(-length // piece_length)
     if len(hashes) != count * HASH_LENGTH:
         raise InvalidMetainfo(f"{len(hashes) // HASH_LENGTH} piece hashes where {length} bytes make {count} pieces")
-    return hashes
+    at = raw.index(hashes)
+    return memoryview(raw)[at : at + len(hashes)]
 
 
 def _files(info: dict[bytes, Value], name: str) -> Iterator[FileEntry]:
