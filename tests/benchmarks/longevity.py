@@ -1,6 +1,6 @@
 """What a DHT of production nodes is worth while its nodes come and go, and what a node survives (C1, C3).
 
-In virtual time; `python -m tests.benchmarks.longevity [NODES HOURS]`: two days of a thousand nodes take some eight hours.
+In virtual time; `python -m tests.benchmarks.longevity [NODES HOURS]`: 48 h of 1,000 nodes take some eight hours.
 """
 
 from __future__ import annotations
