@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+from magnetite.download import Download
 from magnetite.errors import Reason, StorageError
-from magnetite.events import ChecksFinished, Event, TorrentPaused, TorrentResumed
+from magnetite.events import ChecksFinished, Event, PeerClosed, TorrentPaused, TorrentResumed
+from magnetite.hub import Observer
 from magnetite.net.base import Buffer
 from magnetite.simnet import Fabric
 from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.memory import MemoryStorage
+from magnetite.swarm import commit_queue
 from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY
+from magnetite.swarm.peer import IDLE_TIMEOUT
 from magnetite.torrent.metainfo import Metainfo
 from tests.swarm.swarms import PORT, bytes_of, client_at, content, stored, torrent_of, until, using
 from tests.swarm.test_resume import PIECE, a_client, seeding, some_pieces, verified
@@ -67,6 +72,18 @@ def full_disk() -> StorageError:
     return StorageError("/mnt/sample.bin.part: the disk is full; make room", Reason.DISK_FULL)
 
 
+@asynccontextmanager
+async def troubled(
+    fabric: Fabric, observe: Observer = lambda event: None
+) -> AsyncIterator[tuple[TroubledStorage, Download]]:
+    """A download whose disk is full from the third piece on, and its one seed."""
+    disk = TroubledStorage(TORRENT)
+    disk.room, disk.trouble = 2, full_disk()
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH, observe=observe) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        yield disk, await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+
+
 def of_kind(events: list[Event], *kinds: type[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, kinds)]
 
@@ -97,11 +114,7 @@ async def test_trouble_pauses_and_when_it_is_over_the_download_goes_on_by_itself
 
 
 async def test_resume_tries_at_once(fabric: Fabric) -> None:
-    disk = TroubledStorage(TORRENT)
-    disk.room, disk.trouble = 2, full_disk()
-    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
-        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
-        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+    async with troubled(fabric) as (disk, download):
         with trio.fail_after(60):
             await until(lambda: download.progress().paused is not None)
             await trio.sleep(RETRY_EVERY / 10)
@@ -111,12 +124,22 @@ async def test_resume_tries_at_once(fabric: Fabric) -> None:
             await download.completed()
 
 
+async def test_peers_we_do_not_listen_to_for_the_disks_sake_are_not_parted_with_as_silent(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_queue, "MOST_WAITING", 1)
+    monkeypatch.setattr(commit_queue, "BATCH", 1)
+    events: list[Event] = []
+    async with troubled(fabric, events.append) as (disk, download):
+        await trio.sleep(3 * IDLE_TIMEOUT)
+        disk.trouble = None
+        with trio.fail_after(2 * RETRY_EVERY):
+            await download.completed()
+    assert not [event for event in of_kind(events, PeerClosed) if event.reason is Reason.IDLE]
+
+
 async def test_a_pause_of_the_users_own_outlasts_the_trouble(fabric: Fabric) -> None:
-    disk = TroubledStorage(TORRENT)
-    disk.room, disk.trouble = 2, full_disk()
-    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
-        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
-        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+    async with troubled(fabric) as (disk, download):
         await trio.sleep(20)
         download.pause()
         disk.trouble = None
@@ -140,11 +163,7 @@ async def test_what_waiting_cannot_cure_ends_the_download(fabric: Fabric) -> Non
 
 
 async def test_removing_a_paused_download_does_not_wait_for_the_disk(fabric: Fabric) -> None:
-    disk = TroubledStorage(TORRENT)
-    disk.room, disk.trouble = 2, full_disk()
-    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
-        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
-        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+    async with troubled(fabric) as (_, download):
         await trio.sleep(20)
         with trio.fail_after(1):
             await download.remove()

@@ -13,7 +13,7 @@ def alive(torrent: Torrent, until: float, since: float = NOW) -> None:
     """Every peer says something now and then, and time goes by."""
     for second in range(int(since), int(until) + 1):
         for peer in torrent.exchange.peers:
-            peer.heard_at = second
+            peer.listening_since = second
         torrent.exchange.tend(second)
 
 

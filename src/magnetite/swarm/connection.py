@@ -87,10 +87,13 @@ async def converse(
     """Read and write until either side ends it; `peer.closing` says why. The stream is closed afterwards."""
 
     async def read_loop() -> None:
+        peer.listening_since = inf
         await _take_in(peer, connection.early, exchange, commits)
         while True:
             throttle = exchange.throttles.down
+            peer.listening_since = trio.current_time()
             count = await _receive(connection.stream, connection.wire, None if throttle is None else throttle.turn)
+            peer.listening_since = inf
             await _take_in(peer, connection.wire.received(count), exchange, commits)
             if throttle is not None:
                 await trio.sleep_until(throttle.charge(count, trio.current_time()))
@@ -133,9 +136,7 @@ async def converse(
 
 async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, commits: CommitQueue) -> None:
     """Let the peer act on what it said; wait where the disk is behind."""
-    now = trio.current_time()
-    peer.heard_at = now
-    peer.receive(messages, exchange, now)
+    peer.receive(messages, exchange, trio.current_time())
     if peer.outbox.is_flooded:
         raise WireError("asks for more than it takes", Reason.TOO_MANY_REQUESTS)
     await commits.room()

@@ -89,7 +89,7 @@ class Peer:
         self.pipeline = Pipeline(now)
         self.downloaded = RateMeter()
         self.uploaded = RateMeter()
-        self.heard_at = now  # when a byte last came
+        self.listening_since = now  # for its next byte; inf while the disk, or a limit, keeps us from listening
         self.sending_since = inf  # what it has not taken yet
         self.useful_at = now  # when either side last wanted something
         self.traded_at = now  # when a block last came or went
@@ -123,7 +123,7 @@ class Peer:
 
     def is_idle(self, now: float) -> bool:
         """Neither a byte has come from it for long, nor does it take what we send."""
-        return now - min(self.heard_at, self.sending_since) >= IDLE_TIMEOUT
+        return now - min(self.listening_since, self.sending_since) >= IDLE_TIMEOUT
 
     def close(self, reason: Reason, detail: str = "") -> None:
         """End the connection as soon as its loops run again; the first reason stands."""
