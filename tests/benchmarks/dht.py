@@ -6,15 +6,11 @@ are measured in turns. `--quick` shows only that everything still runs: its figu
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean, median, quantiles
-from time import perf_counter
 
 from tests.benchmarks import answering, hostile, longevity, lookups, sizes
-from tests.benchmarks.figures import Figure, table
-
-Measure = Callable[[bool], list[Figure]]  # given whether to be quick
+from tests.benchmarks.figures import Figure, Measure, print_table
 
 
 def cost(quick: bool) -> list[Figure]:
@@ -118,19 +114,7 @@ MEASURES: dict[str, Measure] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="only show that everything runs")
-    parser.add_argument("--only", default=",".join(MEASURES), help=f"some of {','.join(MEASURES)}")
-    options = parser.parse_args(arguments)
-    chosen = options.only.split(",")
-    if unknown := set(chosen) - MEASURES.keys():
-        parser.error(f"no such measure: {', '.join(sorted(unknown))}")
-    figures = []
-    for name in chosen:
-        began = perf_counter()
-        figures += MEASURES[name](options.quick)
-        print(f"{name}: {perf_counter() - began:.0f} s", flush=True)
-    print(table(figures))
+    print_table(MEASURES, __doc__ and __doc__.partition("\n")[0], arguments)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,16 @@ mean nothing.
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 from tests.benchmarks import transfer_magnet
-from tests.benchmarks.figures import Figure, table
+from tests.benchmarks.figures import Figure, Measure, print_table
 from tests.benchmarks.transfer_clients import PATIENCE, Run, download, seed, seeding
 from tests.benchmarks.transfer_payload import Payload, many_files, one_file, scratch
 from tests.benchmarks.transfer_process import Stalled, python, started
@@ -30,7 +28,6 @@ GIB = 1 << 30
 QUICK_LENGTH = 16 * MIB
 RUNS = 3
 
-Measure = Callable[[bool], list[Figure]]  # given whether to be quick
 Runs = dict[str, list[Run]]  # by client
 
 
@@ -268,27 +265,15 @@ def figures_of(name: str, quick: bool) -> list[Figure]:
         return [Figure(name, "", str(error).replace("\n", " ").replace("|", "/"), False)]
 
 
+def complaint(chosen: Sequence[str]) -> str | None:
+    if {"aria", "seed"} & set(chosen) and shutil.which("aria2c") is None:
+        return "aria2c is not installed: leave out aria and seed with --only, or install it"
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="only show that everything runs")
-    parser.add_argument("--only", default=",".join(MEASURES), help=f"some of {','.join(MEASURES)}")
-    options = parser.parse_args(arguments)
-    chosen = options.only.split(",")
-    if unknown := set(chosen) - MEASURES.keys():
-        parser.error(f"no such measure: {', '.join(sorted(unknown))}")
-    if "aria" in chosen or "seed" in chosen:
-        require("aria2c", parser)
-    figures = []
-    for name in chosen:
-        began = perf_counter()
-        figures += figures_of(name, options.quick)
-        print(f"{name}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    print(table(figures))
-
-
-def require(program: str, parser: argparse.ArgumentParser) -> None:
-    if shutil.which(program) is None:
-        parser.error(f"{program} is not installed: leave out aria and seed with --only, or install it")
+    rows = {name: partial(figures_of, name) for name in MEASURES}
+    print_table(rows, __doc__ and __doc__.partition("\n")[0], arguments, complaint)
 
 
 if __name__ == "__main__":

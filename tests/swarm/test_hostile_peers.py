@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
@@ -482,15 +483,22 @@ async def test_an_honest_seed_and_an_honest_leech_are_never_taken_for_a_flood(fa
     assert not [event for event in events if getattr(event, "reason", None) is Reason.TOO_MANY_MESSAGES]
 
 
-async def test_requests_taken_back_again_and_again_are_served_to_nobody_and_end(fabric: Fabric) -> None:
+@asynccontextmanager
+async def unchoked(fabric: Fabric, events: list[Event]) -> AsyncIterator[Puppet]:
+    """A caller that a seed, whose events these are, lets download."""
     data = content(400_000)
     metainfo = torrent_of(data)
-    events: list[Event] = []
     async with client_at(fabric, "10.0.0.1", observe=events.append) as seed:
         await (await seed.add(metainfo, storage=using(await stored(metainfo, data)))).completed()
         puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
         await puppet.say(HaveNone(), Interested())
         await puppet.next(Unchoke)
+        yield puppet
+
+
+async def test_requests_taken_back_again_and_again_are_served_to_nobody_and_end(fabric: Fabric) -> None:
+    events: list[Event] = []
+    async with unchoked(fabric, events) as puppet:
         with trio.fail_after(60):
             await _repeat(puppet, encode(Request(BLOCK)) + encode(Cancel(BLOCK)))
     (closed,) = [event for event in events if isinstance(event, PeerClosed)]
@@ -499,14 +507,8 @@ async def test_requests_taken_back_again_and_again_are_served_to_nobody_and_end(
 
 
 async def test_more_requests_than_we_keep_end_it(fabric: Fabric) -> None:
-    data = content(400_000)
-    metainfo = torrent_of(data)
     events: list[Event] = []
-    async with client_at(fabric, "10.0.0.1", observe=events.append) as seed:
-        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)))).completed()
-        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
-        await puppet.say(HaveNone(), Interested())
-        await puppet.next(Unchoke)
+    async with unchoked(fabric, events) as puppet:
         with trio.fail_after(60), suppress(NetworkError):
             for begin in range(12_000):
                 await puppet.say(Request(BlockRequest(begin % 12, begin // 12, 16384)))

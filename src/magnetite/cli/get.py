@@ -15,7 +15,7 @@ from magnetite.cli.completion import NOTHING_SPECIAL, Finishing, blaming_the_dis
 from magnetite.cli.explaining import explaining
 from magnetite.cli.feeds import follow, resolve
 from magnetite.cli.many import Failure, see_all_through, status_of_all, understand, worst_of
-from magnetite.cli.options import Networking, limit_options, report_options, serve_option, swarm_options
+from magnetite.cli.options import Networking, folder_option, limit_options, report_options, serve_option, swarm_options
 from magnetite.cli.preferring import preference_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
@@ -56,14 +56,7 @@ class Wish:
     cls=ServingCommand, epilog="Example:  magnetite get 'magnet:?xt=urn:btih:…' --dir ~/Downloads --files '*.iso'"
 )
 @click.argument("torrents", metavar="MAGNET|INFOHASH|FILE.torrent...", nargs=-1, required=True)
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=".",
-    metavar="DIR",
-    help="Folder to download into.  [default: the current one]",
-)
+@folder_option("Folder to download into.")
 @click.option(
     "--files",
     multiple=True,

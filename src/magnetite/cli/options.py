@@ -255,6 +255,18 @@ def swarm_options(command: Command) -> Command:
     return peers(no_dht(dht_options(command)))
 
 
+def folder_option(use: str) -> Callable[[Command], Command]:
+    """`--dir`, where content is; the command gets `folder`."""
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=".",
+        metavar="DIR",
+        help=f"{use}  [default: the current one]",
+    )
+
+
 def serve_option(command: Command) -> Command:
     """`--serve`; the command gets `serve`, and is a ServingCommand, so that the address may be left out."""
     return click.option(

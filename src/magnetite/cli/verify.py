@@ -11,7 +11,7 @@ from typing import Final
 import click
 import trio
 
-from magnetite.cli.options import Networking, report_options, swarm_options
+from magnetite.cli.options import Networking, folder_option, report_options, swarm_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import count, printable, shortened, size
@@ -53,14 +53,7 @@ class CheckedFile:
 
 @click.command(epilog="Example:  magnetite verify film.torrent --dir ~/Downloads")
 @click.argument("torrent", metavar="MAGNET|INFOHASH|FILE.torrent")
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=".",
-    metavar="DIR",
-    help="Folder it was downloaded into.  [default: the current one]",
-)
+@folder_option("Folder it was downloaded into.")
 @swarm_options
 @report_options
 def verify(torrent: str, folder: Path, networking: Networking, run: Callable[..., None]) -> None:

@@ -11,6 +11,11 @@ from typing import Final
 KEPT: Final = 32 << 20  # bytes kept for the next pieces; one buffer is always kept
 
 
+def new_buffer(length: int) -> memoryview:
+    """A view, since slices of a bytearray itself are assigned by two copies."""
+    return memoryview(bytearray(length))
+
+
 class Buffers:
     """Hands out a buffer for each piece. Invariant: a buffer is with one piece, or here, or forgotten."""
 
@@ -19,10 +24,10 @@ class Buffers:
         self._spare: list[memoryview] = []
 
     def take(self, length: int) -> memoryview:
-        """`length` bytes of whatever content; a view, since slices of a bytearray itself are assigned by two copies."""
+        """`length` bytes of whatever content."""
         if length == self._length and self._spare:
             return self._spare.pop()
-        return memoryview(bytearray(length))
+        return new_buffer(length)
 
     def give_back(self, buffer: memoryview) -> None:
         """Nobody reads or writes it any more."""

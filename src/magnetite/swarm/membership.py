@@ -197,10 +197,7 @@ class Membership:
 
     def _may_dial(self) -> bool:
         """Seeds wait to be called: who wants something finds us."""
-        if self._exchange.paused is not None:
-            return False
-        taken = self.dialling + len(self._exchange.peers)
-        return not self._exchange.is_seeding and self._site.places.may_dial(taken)
+        return self._exchange.paused is None and not self._exchange.is_seeding and self.has_place
 
     async def _dial(self, endpoint: Endpoint) -> None:
         served = await self._dial_and_serve(endpoint)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
+from magnetite.swarm.buffers import new_buffer
 from magnetite.swarm.picker import lowest_bit
 from magnetite.wire.messages import BLOCK_LENGTH, BlockRequest
 
 P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
-
-
-def new_buffer(length: int) -> memoryview:
-    return memoryview(bytearray(length))
 
 
 class PartialPiece(Generic[P]):

@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 
 COMMITTERS = 4  # batches on their way to the disk at once; two worker threads hash and write
 TEND_EVERY = 1.0  # seconds
-TURNOVER_EVERY = 30.0  # seconds; everybody's optimistic unchoke needs time to come round to us
 EVERY_FILE = FileSelection()
 
 OpenStorage: TypeAlias = Callable[[Metainfo, frozenset[int]], AbstractAsyncContextManager[Storage]]
