@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from magnetite.swarm import begun_pieces
+from magnetite.swarm.block_set import requests_for
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, RequestBook
 from magnetite.torrent.piece_map import PieceMap
@@ -60,8 +61,9 @@ def owed_by(book: RequestBook[Remote]) -> dict[BlockRequest, list[Remote]]:
     """Every block that is owed, and by whom."""
     debtors: dict[BlockRequest, list[Remote]] = {}
     for remote, debt in book._debts.items():
-        for request in debt.owed:
-            debtors.setdefault(request, []).append(remote)
+        for piece, blocks in debt.owed.items():
+            for request in requests_for(piece, blocks, MAP.piece_length_of(piece)):
+                debtors.setdefault(request, []).append(remote)
     return debtors
 
 
@@ -235,14 +237,14 @@ class Swarming(RuleBasedStateMachine):
             self.book.on_verified(partial)
             return
         guilty = self.book.on_failed(partial)
-        assert any(remote.lies for remote in partial.contributors)
+        assert any(remote.lies for remote in partial.sent)
         if guilty is not None:
             assert guilty.lies
             if guilty in self.here:
                 self.gone(guilty)
         else:
-            assert len(partial.contributors) > 1
-            assert self.book.begun.suspects >= set(partial.contributors) & set(self.here)
+            assert len(partial.sent) > 1
+            assert self.book.begun.suspects >= set(partial.sent) & set(self.here)
 
     @rule(wanted=st.one_of(st.just(ALL), MASKS))
     def want(self, wanted: int) -> None:
@@ -263,19 +265,18 @@ class Swarming(RuleBasedStateMachine):
 
     @invariant()
     def debts_and_requesters_agree(self) -> None:
-        requesters = {
-            partial._block_request(block): peers
-            for partial in self.book.begun.partials.values()
-            for block, peers in partial._requesters.items()
-        }
-        debtors = owed_by(self.book)
-        assert {request: set(peers) for request, peers in requesters.items()} == {
-            request: set(peers) for request, peers in debtors.items()
-        }
+        requesters: dict[BlockRequest, set[Remote]] = {}
+        for partial in self.book.begun.partials.values():
+            for remote, blocks in partial._asked.items():
+                for request in partial.requests(blocks):
+                    requesters.setdefault(request, set()).add(remote)
+        assert requesters == {request: set(debtors) for request, debtors in owed_by(self.book).items()}
         for remote, debt in self.book._debts.items():
             assert remote in self.here
-            assert not debt.owed.keys() & debt.lapsed
-            assert self.book.owed(remote) == len(debt.owed) + len(debt.lapsed)
+            assert not any(blocks & debt.lapsed[piece] for piece, blocks in debt.owed.items())
+            for blocks in (debt.owed, debt.lapsed):
+                assert all(mask for _, mask in blocks.items())
+                assert len(blocks) == sum(mask.bit_count() for _, mask in blocks.items())
 
     @invariant()
     def every_piece_is_in_one_place(self) -> None:
@@ -297,8 +298,8 @@ class Swarming(RuleBasedStateMachine):
         for partial in self.book.begun.partials.values():
             if partial.only is not None:
                 assert partial.only in self.here
-                assert partial.contributors.keys() <= {partial.only}
-                assert {r for peers in partial._requesters.values() for r in peers} <= {partial.only}
+                assert partial.sent.keys() <= {partial.only}
+                assert partial._asked.keys() <= {partial.only}
 
     # -- and in the end --
 
@@ -356,7 +357,7 @@ def test_liars_are_found_one_after_the_other_and_nobody_else_is(honest, lying, s
         if remote.inbox:
             request = remote.inbox.pop(0)
             for completed in take(book, remote, [request], now):
-                worked |= completed.contributors.keys()
+                worked |= completed.sent.keys()
                 if is_right(completed):
                     book.on_verified(completed)
                 elif (guilty := book.on_failed(completed)) is not None:
@@ -498,7 +499,7 @@ def share_a_bad_piece(book: RequestBook[Remote], liar: Remote, honest: Remote) -
     assert take(book, liar, [mine]) == []
     (completed,) = take(book, honest, [yours])
     assert book.on_failed(completed) is None
-    assert set(completed.contributors) == {liar, honest}
+    assert set(completed.sent) == {liar, honest}
 
 
 def test_suspects_work_alone_until_one_of_their_pieces_is_right():

@@ -36,7 +36,7 @@ class World:
         self.torrent.hear(other, [answer(request) for request in asked(other)])
         (right,) = self.torrent.completed
         self.torrent.completed.clear()
-        self.exchange.on_verified(right, NOW)
+        self.exchange.on_verified([right], NOW)
 
     @property
     def banned(self) -> list[str]:

@@ -48,10 +48,7 @@ def test_what_is_there_is_not_due_any_more() -> None:
     book = book_of(peer)
     book.deadlines.set("reader", dict.fromkeys(range(COUNT), 1.0))
     requests = book.next_requests(peer, 1, 9, 0.0)
-    partial = book.begun.partials[0]
-    for request in requests:
-        partial.receive(peer, request.begin, peer.data(request))
-    book.on_verified(partial)
+    book.on_verified(*book.on_blocks(peer, [peer.block(request) for request in requests], 0.0).completed)
     assert 0 not in book.deadlines
 
 

@@ -17,6 +17,7 @@ from magnetite.storage.layout import Layout
 from magnetite.storage.open_files import OpenFiles
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap, Span
+from magnetite.torrent.pieces import of as pieces_of
 
 OPEN_FILES = 100  # of the 1,024 descriptors that many systems allow a process
 NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
@@ -73,18 +74,24 @@ class Content:
             self._unsynced.difference_update(file for file in files if self._layout.is_missing(file))
 
     def commit(self, whole: Sequence[Whole]) -> list[bool]:
-        return [self._commit(*each) for each in whole]
-
-    def _commit(self, piece: int, data: Buffer) -> bool:
-        if sha1(data).digest() != self._metainfo.piece_hash(piece):
-            return False
-        view = memoryview(data)
-        for span in self._map.spans(piece, 0, len(view)):
-            self._write(span, view[: span.length])
-            view = view[span.length :]
+        """What falls into one file is written in one go: around small pieces the rest costs more than the writing."""
+        verdicts = [sha1(data).digest() == self._metainfo.piece_hash(piece) for piece, data in whole]
+        right = [each for each, is_right in zip(whole, verdicts, strict=True) if is_right]
+        for file, parts in self._by_file(right).items():
+            self._write(file, parts)
         with self._lock:
-            self._right |= 1 << piece
-        return True
+            self._right |= pieces_of([piece for piece, _ in right])
+        return verdicts
+
+    def _by_file(self, whole: Sequence[Whole]) -> dict[int, list[tuple[int, memoryview]]]:
+        """Where in which files the pieces belong."""
+        parts: dict[int, list[tuple[int, memoryview]]] = {}
+        for piece, data in whole:
+            view = memoryview(data)
+            for file, offset, length in self._map.spans(piece, 0, len(view)):
+                parts.setdefault(file, []).append((offset, view[:length]))
+                view = view[length:]
+        return parts
 
     def read(self, piece: int, begin: int, length: int) -> Buffer:
         parts = [self._read(span) for span in self._map.spans(piece, begin, length)]
@@ -172,20 +179,20 @@ class Content:
         with self._lock:
             return bool(self._right & self._map.pieces_of([file]))
 
-    def _write(self, span: Span, data: memoryview) -> None:
-        if self._is_padding(span.file):
+    def _write(self, file: int, parts: list[tuple[int, memoryview]]) -> None:
+        if self._is_padding(file):
             return
-        opener = partial(self._layout.open_to_write, span.file, partial(self._is_ours, span.file))
-        offset = span.offset
+        opener = partial(self._layout.open_to_write, file, partial(self._is_ours, file))
         with (
-            self._open_files.borrow((span.file, True), opener) as descriptor,
-            naming(partial(self._layout.path, span.file)),
+            self._open_files.borrow((file, True), opener) as descriptor,
+            naming(partial(self._layout.path, file)),
         ):
             with self._lock:
-                self._unsynced.add(span.file)
-            while data:
-                written = os.pwrite(descriptor, data, offset)
-                data, offset = data[written:], offset + written
+                self._unsynced.add(file)
+            for offset, data in parts:
+                while data:
+                    written = os.pwrite(descriptor, data, offset)
+                    data, offset = data[written:], offset + written
 
     def _read(self, span: Span) -> bytes:
         data = self._read_what_is_there(span)

@@ -13,7 +13,6 @@ from magnetite.swarm.picker import MakePicker, Picker
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.pieces import everything
 from magnetite.torrent.pieces import of as mask_of
-from magnetite.wire.messages import BlockRequest
 
 MOST_SUGGESTIONS: Final = 32  # of one peer, the oldest forgotten first
 PARTIAL_BYTES: Final = 128 << 20  # in unfinished pieces, at most; two pieces are always allowed
@@ -159,12 +158,12 @@ class BegunPieces(Generic[P]):
 
     # -- bookkeeping -------------------------------------------------------------------------------------------------
 
-    def release(self, peer: P, request: BlockRequest) -> None:
-        """The peer owes us the block no more, and has not sent it."""
-        partial = self.partials.get(request.piece)
+    def release(self, peer: P, piece: int, blocks: int) -> None:
+        """The peer owes us these blocks no more, and has not sent them."""
+        partial = self.partials.get(piece)
         if partial is None:
             return
-        partial.release(peer, request.begin)
+        partial.release(peer, blocks)
         self.note(partial)
         if partial.is_abandoned and (partial.only is not None or not partial.received_blocks):
             self._give_up(partial)  # nothing of it is here, or nobody else may finish it: let it be picked afresh

@@ -6,7 +6,7 @@ takes it from the one state to the other while the peers stay connected.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from magnetite.endpoint import Endpoint
@@ -222,22 +222,24 @@ class Exchange:
         self.book.want(wanted)
         self.blocks.reconsider_all(now)
 
-    def on_verified(self, partial: PartialPiece[Peer], now: float) -> None:
-        """A piece is right, and written: tell who lacks it, and stop wanting it."""
+    def on_verified(self, partials: Sequence[PartialPiece[Peer]], now: float) -> None:
+        """Pieces are right, and written: tell who lacks them, and stop wanting them."""
         assert self.book is not None
         assert self._map is not None
         assert self._suspicion is not None
-        self.book.on_verified(partial)
-        self.on_present(partial.piece)
-        self._suspicion.on_verified(partial, now)
-        have, missing = self.book.have, self.book.missing
-        self._emit(PieceVerified(now, self.info_hash, partial.piece, have.bit_count(), self._map.piece_count))
+        before = self.have.bit_count()
+        self.book.on_verified(*partials)
+        for verified, partial in enumerate(partials, before + 1):
+            self.on_present(partial.piece)
+            self._suspicion.on_verified(partial, now)
+            self._emit(PieceVerified(now, self.info_hash, partial.piece, verified, self._map.piece_count))
+        new, missing = pieces.of([partial.piece for partial in partials]), self.book.missing
         for peer in self.peers:
-            if not peer.pieces >> partial.piece & 1:
-                peer.outbox.put(Have(partial.piece))
+            if lacks := new & ~peer.pieces:
+                peer.outbox.put(*(Have(piece) for piece in pieces.indices(lacks)))
             if peer.am_interested and not peer.pieces & missing:
                 peer.show_interest(False)
-        self.book.let_go(partial)
+        self.book.let_go(*partials)
 
     def doubt(self, doubtful: int) -> None:
         """Somebody has changed files: these verified pieces are neither claimed nor served until `restore`."""
@@ -269,7 +271,7 @@ class Exchange:
         """A piece's hash was wrong: it is fetched again, and somebody is to blame."""
         assert self.book is not None
         assert self._suspicion is not None
-        senders = tuple(peer.endpoint for peer in partial.contributors)
+        senders = tuple(peer.endpoint for peer in partial.sent)
         self._emit(PieceFailed(now, self.info_hash, partial.piece, senders))
         self._suspicion.on_failed(partial, now)
         self.book.let_go(partial)

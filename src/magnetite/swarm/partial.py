@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from magnetite.swarm.block_set import lowest, requests_for
 from magnetite.swarm.buffers import new_buffer
-from magnetite.swarm.picker import lowest_bit
+from magnetite.torrent.pieces import indices
 from magnetite.wire.messages import BLOCK_LENGTH, BlockRequest
 
 P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
@@ -15,7 +16,9 @@ P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
 class PartialPiece(Generic[P]):
     """One piece's buffer, and for each block whether it is unrequested, requested (from whom), or received.
 
-    `only` is the one peer that may add to it, where earlier data of several peers had a wrong hash between them.
+    Blocks are masks, block 0 the lowest bit. `only` is the one peer that may add to the piece, where earlier data of
+    several peers had a wrong hash between them.
+    Invariant: a missing block is unrequested, or somebody was asked for it; of one that is here nobody was asked.
     """
 
     def __init__(
@@ -24,23 +27,29 @@ class PartialPiece(Generic[P]):
         self.piece = piece
         self.length = length
         self.only = only
+        self.sent: dict[P, int] = {}  # who sent which of the blocks that are here
         self._take_buffer = take_buffer
         self._buffer: memoryview | None = None
         self._blocks = -(-length // BLOCK_LENGTH)
-        self.senders: list[P | None] = [None] * self._blocks  # whose block is here, for each block
         self._unrequested = self._missing = (1 << self._blocks) - 1
-        self._requesters: dict[int, tuple[P, ...]] = {}  # block -> who was asked
+        self._asked: dict[P, int] = {}  # who was asked for which of the missing blocks
 
     @property
     def buffer(self) -> memoryview:
-        """What is here of it. Only a piece that has a block has one: many are begun and given up again."""
-        assert self._buffer is not None
+        """Where it is put together. Only a piece that has a block has one: many are begun and given up again."""
+        if self._buffer is None:
+            self._buffer = self._take_buffer(self.length)
         return self._buffer
 
     @property
-    def contributors(self) -> dict[P, None]:
-        """Who sent what is here of it."""
-        return {sender: None for sender in self.senders if sender is not None}
+    def senders(self) -> list[P]:
+        """Who sent each block of a complete piece, in order."""
+        by_block = {block: peer for peer, blocks in self.sent.items() for block in indices(blocks)}
+        return [by_block[block] for block in range(self._blocks)]
+
+    @property
+    def missing(self) -> int:
+        return self._missing
 
     @property
     def is_complete(self) -> bool:
@@ -53,71 +62,65 @@ class PartialPiece(Generic[P]):
     @property
     def is_abandoned(self) -> bool:
         """Nobody has been asked for any of what is missing."""
-        return not self._requesters
+        return not self._asked
 
     @property
     def received_blocks(self) -> int:
         return self._blocks - self._missing.bit_count()
 
-    def request(self, peer: P, most: int) -> list[BlockRequest]:
+    def requests(self, blocks: int) -> list[BlockRequest]:
+        """What to ask a peer for the blocks of a mask."""
+        return requests_for(self.piece, blocks, self.length)
+
+    def request(self, peer: P, most: int) -> int:
         """Mark up to `most` unrequested blocks as asked of `peer`."""
-        requests: list[BlockRequest] = []
-        asked = (peer,)
-        unrequested = self._unrequested
-        while unrequested and len(requests) < most:
-            block = lowest_bit(unrequested)
-            unrequested &= unrequested - 1
-            self._requesters[block] = asked
-            requests.append(self._block_request(block))
-        self._unrequested = unrequested
-        return requests
+        chosen = lowest(self._unrequested, most)
+        if chosen:
+            self._unrequested ^= chosen
+            self._asked[peer] = self._asked.get(peer, 0) | chosen
+        return chosen
 
-    def request_again(self, peer: P, most: int, copies: int) -> Iterator[BlockRequest]:
+    def request_again(self, peer: P, most: int, copies: int) -> int:
         """Ask `peer` too for blocks that fewer than `copies` others owe us (endgame)."""
-        for block, requesters in self._requesters.items():
-            if most <= 0:
-                return
-            if len(requesters) < copies and peer not in requesters:
-                self._requesters[block] = (*requesters, peer)
-                most -= 1
-                yield self._block_request(block)
+        owed_by = [0] * copies  # blocks that one peer at least owes us, two at least, ...
+        for blocks in self._asked.values():
+            for level in range(copies):
+                blocks, owed_by[level] = blocks & owed_by[level], blocks | owed_by[level]
+        chosen = lowest(owed_by[0] & ~owed_by[-1] & ~self._asked.get(peer, 0), max(0, most))
+        if chosen:
+            self._asked[peer] = self._asked.get(peer, 0) | chosen
+        return chosen
 
-    def release(self, peer: P, begin: int) -> None:
-        """`peer` will not, or may not, send the block: anybody can be asked for it again."""
-        block = begin // BLOCK_LENGTH
-        requesters = self._requesters.get(block)
-        if requesters is None or peer not in requesters:
-            return
-        others = tuple(other for other in requesters if other is not peer)
-        if others:
-            self._requesters[block] = others
-        else:
-            del self._requesters[block]
-            self._unrequested |= 1 << block
+    def release(self, peer: P, blocks: int) -> None:
+        """`peer` will not, or may not, send the blocks: anybody can be asked for them again."""
+        freed = self._forget(peer, blocks)
+        for others in self._asked.values():
+            freed &= ~others
+        self._unrequested |= freed
 
-    def receive(self, peer: P, begin: int, data: bytes | memoryview) -> tuple[P, ...] | None:
-        """Store a block; who was asked for it, perhaps `peer` too. None where it is there already."""
-        block = begin // BLOCK_LENGTH
-        bit = 1 << block
-        if not self._missing & bit:
-            return None
-        if self._buffer is None:
-            self._buffer = self._take_buffer(self.length)
-        self._buffer[begin : begin + len(data)] = data
-        self._missing ^= bit
-        self.senders[block] = peer
-        requesters = self._requesters.pop(block, None)
-        if requesters is None:  # released meanwhile, and come all the same
-            self._unrequested &= ~bit
-            return ()
-        return requesters
+    def take(self, peer: P, blocks: int) -> list[tuple[P, int]]:
+        """Blocks of `peer`, which were missing, are in the buffer now; who else was asked for which of them."""
+        self._missing ^= blocks
+        self._unrequested &= ~blocks  # they may have been released meanwhile
+        self.sent[peer] = self.sent.get(peer, 0) | blocks
+        self._forget(peer, blocks)
+        if not self._asked:
+            return []
+        doubled = [(other, asked & blocks) for other, asked in self._asked.items() if asked & blocks]
+        for other, asked in doubled:
+            self._forget(other, asked)
+        return doubled
 
     def give_up_buffer(self) -> memoryview | None:
         """What is here is not needed any more; the memory it was in."""
         buffer, self._buffer = self._buffer, None
         return buffer
 
-    def _block_request(self, block: int) -> BlockRequest:
-        begin = block * BLOCK_LENGTH
-        left = self.length - begin
-        return BlockRequest(self.piece, begin, left if left < BLOCK_LENGTH else BLOCK_LENGTH)
+    def _forget(self, peer: P, blocks: int) -> int:
+        """The peer does not owe us the blocks any more; those it did."""
+        asked = self._asked.get(peer, 0)
+        if left := asked & ~blocks:
+            self._asked[peer] = left
+        elif asked:
+            del self._asked[peer]
+        return asked & blocks

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from random import Random
 from typing import Generic, TypeVar
 
 from magnetite.swarm.begun_pieces import BegunPieces
+from magnetite.swarm.block_set import mask_of, requests_for
 from magnetite.swarm.deadlines import Deadlines
+from magnetite.swarm.debt import Debt
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.picker import MakePicker, PiecePicker
 from magnetite.torrent.piece_map import PieceMap
-from magnetite.wire.messages import Block, BlockRequest
+from magnetite.torrent.pieces import of as pieces_of
+from magnetite.wire.messages import BLOCK_LENGTH, Block, BlockRequest
 
 BLOCK_TIMEOUT = 20.0  # seconds without a single block, then what a peer owes us may be asked of others
 ENDGAME_COPIES = 3  # peers asked for one block when nothing else is left to ask for
 
+NO_BUFFER = memoryview(b"")
+PIECE_OF = attrgetter("piece")
+
 P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
-
-
-@dataclass(slots=True)
-class _Debt:
-    """What one peer has been asked for. `lapsed` requests were released to others, but are taken if they still come."""
-
-    owed: dict[BlockRequest, None]
-    lapsed: set[BlockRequest]
-    progress_at: float  # when the debt began or a block last came: activity of other kinds does not count
 
 
 @dataclass(slots=True)
@@ -44,8 +43,8 @@ class Arrivals(Generic[P]):
 class RequestBook(Generic[P]):
     """Every block of a torrent's missing pieces: unrequested, owed by peers, or received. Peers are opaque keys.
 
-    Invariant: a block in a peer's `owed` has the peer among its requesters in the partial piece, and vice versa; it is
-    not in the peer's `lapsed` as well. Every connected peer that was ever asked for a block has a debt, even if empty.
+    Invariant: a block in a peer's `owed` has the peer among its requesters in the partial piece, and vice versa. Every
+    connected peer that was ever asked for a block has a debt, even if empty.
     """
 
     def __init__(
@@ -55,7 +54,8 @@ class RequestBook(Generic[P]):
         self.begun = BegunPieces[P](piece_map, wanted, have, rng, make_picker)
         self.picker = self.begun.picker
         self.deadlines = Deadlines()
-        self._debts: dict[P, _Debt] = {}
+        self._map = piece_map
+        self._debts: dict[P, Debt] = {}
 
     @property
     def wanted(self) -> int:
@@ -75,10 +75,9 @@ class RequestBook(Generic[P]):
         """Other pieces are wanted from now on. What has come of those that no longer are is given up."""
         self.begun.want(wanted)
         for debt in self._debts.values():
-            needless = [request for request in debt.owed if not wanted >> request.piece & 1]
-            debt.lapsed.update(needless)
-            for request in needless:
-                del debt.owed[request]
+            for piece, blocks in list(debt.owed.items()):
+                if not wanted >> piece & 1:
+                    debt.lapse(piece, blocks)
         self._forget_spares()
 
     def reopen(self, piece: int) -> None:
@@ -88,112 +87,134 @@ class RequestBook(Generic[P]):
     def owed(self, peer: P) -> int:
         """Blocks the peer still owes us, late ones included."""
         debt = self._debts.get(peer)
-        return len(debt.owed) + len(debt.lapsed) if debt else 0
+        return len(debt) if debt is not None else 0
 
     def next_requests(self, peer: P, pieces: int, most: int, now: float) -> list[BlockRequest]:
         """Up to `most` blocks to ask of `peer`, which has the pieces of the mask `pieces`."""
         if most <= 0:
             return []
-        chosen: list[BlockRequest] = []
+        debt = self._debts.get(peer)
+        if debt is None:
+            debt = Debt(now)
+        requests: list[BlockRequest] = []
+        for partial, blocks in self._choose(peer, pieces, most, now):
+            debt.ask(partial.piece, blocks, now)
+            requests += partial.requests(blocks)
+        if requests:
+            self._debts[peer] = debt
+        return requests
+
+    def _choose(self, peer: P, pieces: int, most: int, now: float) -> Iterator[tuple[PartialPiece[P], int]]:
+        """Up to `most` blocks by piece, marked as asked of the peer: late ones first, and some again where all are."""
+        left = most
         if self.deadlines:
-            chosen += self._ask_late_again(peer, pieces, most, now)
-        for partial in self.begun.sources(peer, pieces, self.deadlines) if len(chosen) < most else ():
-            chosen += partial.request(peer, most - len(chosen))
-            self.begun.note(partial)
-            if len(chosen) >= most:
-                break
-        if not chosen and self.begun.is_endgame():
+            for partial in self._late(peer, pieces, now):
+                if blocks := partial.request_again(peer, left, ENDGAME_COPIES):
+                    left -= blocks.bit_count()
+                    yield partial, blocks
+        for partial in self.begun.sources(peer, pieces, self.deadlines) if left else ():
+            if blocks := partial.request(peer, left):
+                left -= blocks.bit_count()
+                self.begun.note(partial)
+                yield partial, blocks
+            if not left:
+                return
+        if left == most and self.begun.is_endgame():
             for partial in self.begun.partials.values():
-                if self.begun.may_add(peer, partial, pieces):
-                    chosen += partial.request_again(peer, most - len(chosen), ENDGAME_COPIES)
-        if chosen:
-            debt = self._debts.setdefault(peer, _Debt({}, set(), now))
-            if not debt.owed:
-                debt.progress_at = now
-            debt.owed.update(dict.fromkeys(chosen))
-            if debt.lapsed:
-                debt.lapsed.difference_update(chosen)
-        return chosen
+                may_add = self.begun.may_add(peer, partial, pieces)
+                if may_add and (blocks := partial.request_again(peer, left, ENDGAME_COPIES)):
+                    left -= blocks.bit_count()
+                    yield partial, blocks
+
+    def _late(self, peer: P, pieces: int, now: float) -> Iterator[PartialPiece[P]]:
+        """Pieces which should be here by now, and the peer could help with."""
+        for piece in self.deadlines.late(now):
+            partial = self.begun.partials.get(piece)
+            if partial is not None and self.begun.may_add(peer, partial, pieces):
+                yield partial
 
     def on_blocks(self, peer: P, blocks: Iterable[Block], now: float) -> Arrivals[P]:
         """Blocks came. What was not asked for, or is not needed any more, is dropped."""
         arrivals = Arrivals[P]()
-        debt = self._debts.get(peer)
-        if debt is None:
-            return arrivals
-        owed = debt.owed
-        for block in blocks:
-            data = block.data
-            request = (block.piece, block.begin, len(data))  # as good a key as a BlockRequest, and made faster
-            if request in owed:
-                del owed[request]
-            elif request in debt.lapsed:
-                debt.lapsed.discard(request)
-            else:
-                if not data:
-                    arrivals.empty.append(block)
-                continue
-            debt.progress_at = now
-            partial = self.begun.partials.get(block.piece)
-            if partial is None or (partial.only is not None and partial.only is not peer):
-                continue
-            requesters = partial.receive(peer, block.begin, data)
-            if requesters is None:
-                continue
-            arrivals.blocks += 1
-            arrivals.length += len(data)
-            if len(requesters) != 1 or requesters[0] is not peer:
-                self._on_late_or_doubled(peer, partial, block.request, requesters, arrivals)
-            if partial.is_complete:
-                self.begun.drop(partial)
-                arrivals.completed.append(partial)
+        if peer in self._debts:
+            for piece, run in groupby(blocks, PIECE_OF):
+                self._on_run(peer, piece, run, now, arrivals)
         return arrivals
 
-    def _on_late_or_doubled(
-        self, peer: P, partial: PartialPiece[P], request: BlockRequest, requesters: tuple[P, ...], arrivals: Arrivals[P]
-    ) -> None:
-        """Nobody is to be asked for the block any more, and who was asked besides need not send it."""
-        self.begun.note(partial)
-        for other in requesters:
-            if other is not peer:
-                self._debts[other].owed.pop(request, None)
-                arrivals.cancel.append((other, request))
+    def _on_run(self, peer: P, piece: int, run: Iterable[Block], now: float, arrivals: Arrivals[P]) -> None:
+        """Blocks of one piece came. They are copied one by one, and booked together."""
+        debt, piece_length = self._debts[peer], self._map.piece_length_of(piece)
+        due = debt.due(piece)
+        partial = self.begun.partials.get(piece)
+        if partial is not None and due and (partial.only is None or partial.only is peer):
+            wanted, buffer = due & partial.missing, partial.buffer
+        else:
+            wanted, buffer = 0, NO_BUFFER
+        paid = taken = 0
+        for block in run:
+            begin, data = block.begin, block.data
+            end = begin + len(data)
+            is_block = end <= piece_length if len(data) == BLOCK_LENGTH else end == piece_length
+            bit = 1 << begin // BLOCK_LENGTH if is_block and not begin % BLOCK_LENGTH else 0
+            if due & bit & ~paid:
+                paid |= bit
+                if wanted & bit:
+                    buffer[begin:end] = data
+                    taken |= bit
+                    arrivals.length += end - begin
+            elif not data:
+                arrivals.empty.append(block)
+        if paid:
+            debt.pay(piece, paid, now)
+        if partial is not None and taken:
+            self._on_taken(peer, partial, taken, arrivals)
+
+    def _on_taken(self, peer: P, partial: PartialPiece[P], taken: int, arrivals: Arrivals[P]) -> None:
+        """Nobody is to be asked for the blocks any more, and who was asked besides need not send them."""
+        arrivals.blocks += taken.bit_count()
+        for other, doubled in partial.take(peer, taken):
+            self._debts[other].owed.discard(partial.piece, doubled)
+            arrivals.cancel += [(other, request) for request in partial.requests(doubled)]
+        if partial.is_complete:
+            self.begun.drop(partial)
+            arrivals.completed.append(partial)
+        else:
+            self.begun.note(partial)
 
     def on_reject(self, peer: P, request: BlockRequest) -> bool:
         """The peer will not send it (BEP 6). False where nothing of the kind was asked."""
         debt = self._debts.get(peer)
-        if debt is None:
+        block = mask_of(request, self._map.piece_length_of(request.piece))
+        if debt is None or not (debt.lapsed.discard(request.piece, block) or debt.owed.discard(request.piece, block)):
             return False
-        if request in debt.lapsed:
-            debt.lapsed.discard(request)
-        elif debt.owed.pop(request, debt) is not None:
-            return False
-        self.begun.release(peer, request)
+        self.begun.release(peer, request.piece, block)
         return True
 
     def on_lost(self, peer: P, pieces: int) -> None:
         """The peer has the pieces of the mask no more, and will not say of each request that it is dropped (BEP 54)."""
         debt = self._debts.get(peer)
-        for request in [*debt.owed, *debt.lapsed] if debt else ():
-            if pieces >> request.piece & 1:
-                self.on_reject(peer, request)
+        for blocks in (debt.owed, debt.lapsed) if debt is not None else ():
+            for piece, mask in [(piece, mask) for piece, mask in blocks.items() if pieces >> piece & 1]:
+                blocks.discard(piece, mask)
+                self.begun.release(peer, piece, mask)
 
     def lapse(self, peer: P) -> None:
         """The peer choked us, or is too slow: others may be asked; what still comes from it is taken."""
         debt = self._debts.get(peer)
         if debt is not None:
-            for request in debt.owed:
-                self.begun.release(peer, request)
-            debt.lapsed.update(debt.owed)
-            debt.owed.clear()
+            for piece, blocks in list(debt.owed.items()):
+                self.begun.release(peer, piece, blocks)
+                debt.lapse(piece, blocks)
 
     def withdraw(self, peer: P) -> list[BlockRequest]:
         """What the peer owes us and nobody waits to read: it is not owed any more, and should be cancelled."""
+        withdrawn: list[BlockRequest] = []
         debt = self._debts.get(peer)
-        withdrawn = [request for request in debt.owed if request.piece not in self.deadlines] if debt else []
-        for request in withdrawn:
-            self._debts[peer].owed.pop(request)
-            self.begun.release(peer, request)
+        if debt is not None:
+            for piece, blocks in [owed for owed in debt.owed.items() if owed[0] not in self.deadlines]:
+                debt.owed.discard(piece, blocks)
+                self.begun.release(peer, piece, blocks)
+                withdrawn += requests_for(piece, blocks, self._map.piece_length_of(piece))
         return withdrawn
 
     def forgive(self, peer: P) -> None:
@@ -225,12 +246,13 @@ class RequestBook(Generic[P]):
                 debt.lapsed.clear()
         return snubbing
 
-    def on_verified(self, partial: PartialPiece[P]) -> None:
-        """The piece's hash was right, and it is written. Whoever made it alone is above suspicion."""
-        self.have |= 1 << partial.piece
-        self.deadlines.met(partial.piece)
-        if len(partial.contributors) == 1:
-            self.begun.suspects -= partial.contributors.keys()
+    def on_verified(self, *partials: PartialPiece[P]) -> None:
+        """The pieces' hashes were right, and they are written. Whoever made one alone is above suspicion."""
+        self.have |= pieces_of([partial.piece for partial in partials])
+        for partial in partials:
+            self.deadlines.met(partial.piece)
+            if len(partial.sent) == 1:
+                self.begun.suspects -= partial.sent.keys()
 
     def on_failed(self, partial: PartialPiece[P]) -> P | None:
         """The piece's hash was wrong, and it is open again. Who is to blame: whoever sent all of it, or None.
@@ -238,26 +260,18 @@ class RequestBook(Generic[P]):
         Several senders are suspects: each must now prove itself alone.
         """
         self.reopen(partial.piece)
-        if len(partial.contributors) == 1:
-            return next(iter(partial.contributors))
-        self.begun.suspects.update(peer for peer in partial.contributors if peer in self._debts)
+        if len(partial.sent) == 1:
+            return next(iter(partial.sent))
+        self.begun.suspects.update(peer for peer in partial.sent if peer in self._debts)
         return None
 
-    def let_go(self, partial: PartialPiece[P]) -> None:
-        """Nobody reads any more what is in the piece: its memory is for the next."""
-        self.begun.let_go(partial)
+    def let_go(self, *partials: PartialPiece[P]) -> None:
+        """Nobody reads any more what is in the pieces: their memory is for the next."""
+        for partial in partials:
+            self.begun.let_go(partial)
         self._forget_spares()
 
     def _forget_spares(self) -> None:
         """A seed, of which there may be a thousand, fetches nothing."""
         if self.is_complete:
             self.begun.buffers.forget_spares()
-
-    def _ask_late_again(self, peer: P, pieces: int, most: int, now: float) -> list[BlockRequest]:
-        """Blocks that others owe us of pieces which should be here by now."""
-        chosen: list[BlockRequest] = []
-        for piece in self.deadlines.late(now):
-            partial = self.begun.partials.get(piece)
-            if partial is not None and self.begun.may_add(peer, partial, pieces):
-                chosen += partial.request_again(peer, most - len(chosen), ENDGAME_COPIES)
-        return chosen

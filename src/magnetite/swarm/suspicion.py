@@ -30,14 +30,14 @@ class Suspicion:
         if guilty is not None:
             self._company.ban(guilty.endpoint, Reason.BAD_PIECE, now)
         else:
-            senders = [peer.endpoint for peer in partial.senders if peer is not None]
+            senders = [peer.endpoint for peer in partial.senders]
             self._smart_ban.on_failed(partial.piece, partial.buffer, senders)
             self._weigh_all()
 
     def on_verified(self, partial: PartialPiece[Peer], now: float) -> None:
         """A right piece speaks for whoever made it alone, and against whoever sent something else in its place."""
-        if len(partial.contributors) == 1:
-            self._smart_ban.acquit(next(iter(partial.contributors)).endpoint.ip)
+        if len(partial.sent) == 1:
+            self._smart_ban.acquit(next(iter(partial.sent)).endpoint.ip)
         if self._smart_ban.was_wrong(partial.piece):
             for liar in self._smart_ban.on_verified(partial.piece, partial.buffer):
                 self._company.ban(liar, Reason.BAD_PIECE, now)

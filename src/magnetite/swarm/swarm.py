@@ -338,10 +338,11 @@ class Swarm:
     ) -> None:
         verdicts = await disk.commit([Whole(partial.piece, partial.buffer) for partial in taken])
         now = trio.current_time()
+        right = [partial for partial, is_right in zip(taken, verdicts, strict=True) if is_right]
+        if right:
+            self.exchange.on_verified(right, now)
+            keeper.on_verified(sum(partial.length for partial in right))
         for partial, is_right in zip(taken, verdicts, strict=True):
-            if is_right:
-                self.exchange.on_verified(partial, now)
-                keeper.on_verified(partial.length)
-            else:
+            if not is_right:
                 self.exchange.on_failed(partial, now)
         places.release()
