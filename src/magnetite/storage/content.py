@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from errno import EOPNOTSUPP
 from functools import partial
 from hashlib import sha1
 from threading import Lock
@@ -13,6 +14,7 @@ from magnetite.net.base import Buffer
 from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.failures import naming
 from magnetite.storage.folder import Folder
+from magnetite.storage.in_memory import is_in_memory
 from magnetite.storage.layout import Layout
 from magnetite.storage.open_files import OpenFiles
 from magnetite.torrent.metainfo import Metainfo
@@ -20,7 +22,7 @@ from magnetite.torrent.piece_map import PieceMap, Span
 from magnetite.torrent.pieces import of as pieces_of
 
 OPEN_FILES = 100  # of the 1,024 descriptors that many systems allow a process
-NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
+NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux has it
 CHUNK = 1 << 20  # bytes read at a time to be hashed
 
 
@@ -100,14 +102,14 @@ class Content:
     def read_cached(self, piece: int, begin: int, length: int) -> Buffer | None:
         """As `read`, but never waits for the disk: None where the bytes are not all in memory, or it cannot be told."""
         spans = self._map.spans(piece, begin, length)
-        if NOWAIT is None or len(spans) != 1 or self._is_padding(spans[0].file):
+        if not NOWAIT or len(spans) != 1 or self._is_padding(spans[0].file):
             return None
         data = bytearray(length)
         with self._open_files.borrow_open((spans[0].file, False)) as descriptor:
             if descriptor is None:
                 return None
             try:
-                count = os.preadv(descriptor, [data], spans[0].offset, NOWAIT)
+                count = _read_without_waiting(descriptor, data, spans[0].offset)
             except OSError:  # it would wait, or cannot tell, or fails: so will `read`, and say why
                 return None
         return data if count == length else None
@@ -226,6 +228,16 @@ class Content:
             except StorageError as error:
                 if not _is_gone(error) or self._is_ours(file):
                     raise  # else nothing of worth has gone with it
+
+
+def _read_without_waiting(descriptor: int, data: bytearray, offset: int) -> int:
+    """How many bytes were there. Raises OSError where it would wait for a disk, or might."""
+    try:
+        return os.preadv(descriptor, [data], offset, NOWAIT)
+    except OSError as error:
+        if error.errno != EOPNOTSUPP or not is_in_memory(descriptor):  # tmpfs does not know such reads
+            raise
+        return os.preadv(descriptor, [data], offset)
 
 
 def _is_gone(error: StorageError) -> bool:
