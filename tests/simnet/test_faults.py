@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -18,6 +19,10 @@ from magnetite.simnet.faults import (
     Packet,
     Rule,
     Verdict,
+    bursts,
+    corruption,
+    duplication,
+    jitter,
     loss,
     partition,
     unreachable,
@@ -110,3 +115,62 @@ def test_an_unreachable_host_neither_sends_nor_receives() -> None:
     assert rule(Packet(0.0, A, B, b""), Random(0)) is DROP
     assert rule(Packet(0.0, B, A, b""), Random(0)) is DROP
     assert rule(Packet(0.0, B, C, b""), Random(0)) is PASS
+
+
+# -- the ones that many need -----------------------------------------------------------------------------------------
+
+
+def judged(rule: Rule, *, gap: float, count: int, is_segment: bool = False) -> list[Verdict]:
+    """The verdicts on packets of A's, `gap` seconds one after the other."""
+    rng = Random(5)
+    return [rule(Packet(number * gap, A, B, b"data", is_segment), rng) for number in range(count)]
+
+
+def test_segments_are_lost_only_where_that_is_wanted() -> None:
+    assert judged(loss(1.0), gap=1, count=3, is_segment=True) == [PASS] * 3
+    assert judged(loss(1.0, streams=True), gap=1, count=3, is_segment=True) == [DROP] * 3
+
+
+def test_bursts_lose_their_share_in_runs_of_their_length() -> None:
+    fates = [verdict is DROP for verdict in judged(bursts(good=9.0, bad=1.0), gap=0.01, count=200_000)]
+    runs = sum(is_lost and not before for before, is_lost in pairwise(fates))
+    assert sum(fates) / len(fates) == pytest.approx(0.1, rel=0.2)
+    assert sum(fates) * 0.01 / runs == pytest.approx(1.0, rel=0.2), "seconds"
+
+
+def test_packets_far_apart_are_lost_independently() -> None:
+    fates = [verdict is DROP for verdict in judged(bursts(good=9.0, bad=1.0), gap=100, count=20_000)]
+    assert sum(before and after for before, after in pairwise(fates)) / len(fates) == pytest.approx(0.01, rel=0.4)
+
+
+def test_of_a_bad_time_a_share_gets_through_if_so_wanted() -> None:
+    fates = judged(bursts(good=1e-9, bad=1e9, loses=0.5), gap=1, count=2000)
+    assert fates.count(DROP) == pytest.approx(1000, rel=0.1)
+
+
+def test_two_senders_have_bursts_of_their_own() -> None:
+    rule, rng = bursts(good=10.0, bad=10.0), Random(1)
+    fates = [[rule(Packet(at, source, C, b""), rng) is DROP for source in (A, B)] for at in range(0, 20_000, 50)]
+    assert 0.35 < sum(one == other for one, other in fates) / len(fates) < 0.65
+
+
+async def test_jitter_makes_datagrams_overtake_each_other(fabric: Fabric) -> None:
+    fabric.faults.add(jitter(0.1))
+    seen = await received(fabric, *[bytes([number]) for number in range(50)])
+    assert len(seen) == 50
+    assert [data for _, data in seen] != sorted(data for _, data in seen)
+
+
+async def test_duplicates_arrive_twice_and_corrupt_ones_with_another_bit(fabric: Fabric) -> None:
+    fabric.faults.add(corruption(0.3))
+    fabric.faults.add(duplication(0.3, after=0.1))
+    seen = [data for _, data in await received(fabric, *[b"\0\0\0\0"] * 1000)]
+    assert 1150 < len(seen) < 1290
+    broken = [data for data in seen if data != b"\0\0\0\0"]
+    assert 240 < len(broken) < 360
+    assert all(int.from_bytes(data, "big").bit_count() == 1 for data in broken)
+
+
+def test_streams_are_neither_delayed_nor_changed_by_these() -> None:
+    for rule in (jitter(1.0), duplication(1.0), corruption(1.0), bursts(good=1e-9, bad=1e9)):
+        assert judged(rule, gap=1, count=3, is_segment=True) == [PASS] * 3

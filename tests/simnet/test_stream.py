@@ -212,6 +212,7 @@ async def test_both_directions_are_independent(fabric: Fabric) -> None:
     rates=st.tuples(*[st.none() | st.integers(100, 10_000)] * 2),
     buffer_size=st.integers(1, 400),
     rechunk=st.booleans(),
+    congestion=st.booleans(),
     seed=st.integers(0, 5),
 )
 def test_what_is_read_is_what_was_sent(
@@ -220,6 +221,7 @@ def test_what_is_read_is_what_was_sent(
     rates: tuple[float | None, float | None],
     buffer_size: int,
     rechunk: bool,
+    congestion: bool,
     seed: int,
 ) -> None:
     clock = VirtualClock(limit=86_400)
@@ -228,7 +230,7 @@ def test_what_is_read_is_what_was_sent(
         return rng.choice([PASS, PASS, PASS, DROP, Delay(0.5)]) if packet.is_segment else PASS
 
     async def main() -> bytes:
-        fabric = Fabric(clock, Random(seed), faults=[mishap], window=window, rechunk=rechunk)
+        fabric = Fabric(clock, Random(seed), faults=[mishap], window=window, rechunk=rechunk, congestion=congestion)
         here, there = await pair_on(fabric, Link(up=rates[0]), Link(down=rates[1]))
         read, buffer = bytearray(), bytearray(buffer_size)
         async with trio.open_nursery() as nursery:
@@ -304,6 +306,49 @@ async def test_nothing_arrives_after_a_stream_broke(fabric: Fabric) -> None:
     await lost(there.receive_into, bytearray(16))
     await trio.sleep(10)
     await lost(there.receive_into, bytearray(16))
+
+
+async def test_a_side_that_sends_no_more_can_still_read(fabric: Fabric) -> None:
+    here, there = await pair_on(fabric)
+    await here.send_all(b"request")
+    here.finish_sending()
+    assert await read_to_the_end(there) == b"request"
+    await send_and_close(there, b"answer")
+    assert await read_to_the_end(here) == b"answer"
+    await lost(here.send_all, b"x")
+
+
+async def test_a_side_that_sent_its_end_before_closes_like_any_other(fabric: Fabric) -> None:
+    here, there = await pair_on(fabric)
+    here.finish_sending()
+    assert await read_to_the_end(there) == b""
+    await there.send_all(b"still possible")
+    await here.aclose()
+    await trio.sleep(0.02)
+    await lost(there.send_all, b"x")
+    assert await there.receive_into(bytearray(8)) == 0
+
+
+async def test_streams_of_a_host_that_moved_get_nothing_through_and_break_in_the_end(fabric: Fabric) -> None:
+    a, b = fabric.host(A), fabric.host(B)
+    here, there = await connected(fabric, a, b)
+    fabric.move(a, "10.0.0.9")
+    await there.send_all(b"anybody?")
+    with trio.move_on_after(100) as scope:
+        await here.receive_into(bytearray(8))
+    assert scope.cancelled_caught
+    await lost(there.receive_into, bytearray(8))
+
+
+async def test_bytes_travel_by_reference_and_what_can_change_is_copied(fabric: Fabric) -> None:
+    here, there = await pair_on(fabric)
+    whole, changing = bytes(range(200)) * 10, bytearray(b"first")
+    await here.send_all(memoryview(whole)[100:300], changing, memoryview(changing)[1:], memoryview(whole)[::100])
+    changing[:] = b"other"
+    await trio.sleep(1)
+    assert there._received._arrived[0].obj is whole
+    await here.aclose()
+    assert await read_to_the_end(there) == whole[100:300] + b"firstirst" + whole[::100]
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------

@@ -135,13 +135,12 @@ class Candidates:
             if count >= K and (count >= WIDEST or candidate.distance > radius):
                 break
             counts = candidate.state in counted
-            if candidate.subnet is not None:
-                weight = weights.get(candidate.subnet, 0)
+            subnet = candidate.subnet
+            if subnet is not None and (counts or candidate.attempts or subnet in weights):
+                weight = weights.get(subnet, 0)
                 if weight >= _SUBNET_WEIGHT:
                     continue
-                weights[candidate.subnet] = weight + (
-                    _COUNTED_WEIGHT if counts else _TRIED_WEIGHT if candidate.attempts else 0
-                )
+                weights[subnet] = weight + (_COUNTED_WEIGHT if counts else _TRIED_WEIGHT if candidate.attempts else 0)
             if counts or all_states:
                 nearest.append(candidate)
             count += counts

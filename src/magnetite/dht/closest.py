@@ -1,8 +1,7 @@
-"""The contacts closest to any target, from a table with one slot for each 12-bit prefix. Pure.
+"""The contacts closest to any target, from a tree of id prefixes. Pure.
 
-The K contacts closest to a target lie in the smallest subtree around it that holds at least K. For every prefix that
-subtree is looked up once, when the index is built; a question then sorts some 8 to 16 contacts, where scanning a full
-table would cost twenty times as much.
+The K contacts closest to a target lie in the smallest subtree around it that holds at least K. A question walks down
+to that, a bit at a time, and sorts some 8 to 16 contacts, where scanning a full table would cost twenty times as much.
 """
 
 from __future__ import annotations
@@ -15,49 +14,49 @@ from magnetite.dht.contact import Contact, K
 from magnetite.dht.routing_entry import RoutingEntry
 
 _BITS: Final = 160
-_PREFIX: Final = 12
-_SHIFT: Final = _BITS - _PREFIX
+_DEEPEST: Final = 32  # bits; a DHT of 2^32 nodes has eight in such a subtree
+_SHIFT: Final = _BITS - _DEEPEST
 
-_Row: TypeAlias = tuple[int, Contact, bytes]  # id, contact, compact node info
+_Subtree: TypeAlias = tuple[list[int], "_Subtree | None", "_Subtree | None"]  # ids, the halves that hold K or more
 
 
 class ClosestIndex:
     """An immutable set of contacts that answers one question fast."""
 
     def __init__(self, entries: Iterable[RoutingEntry]) -> None:
-        self._rows: list[_Row] = sorted((int(entry.contact.node_id), entry.contact, entry.compact) for entry in entries)
-        self._ids = [row[0] for row in self._rows]
-        self._subtrees: list[list[_Row]] = [self._rows] * (1 << _PREFIX)
-        self._compact = {row[0]: row[2] for row in self._rows}
-        self._subtree_ids = [self._ids] * (1 << _PREFIX)
-        self._fill(0, 0, 0, len(self._rows))
+        self._entries = {int(entry.contact.node_id): entry for entry in entries}  # an int proper has a faster ^
+        ids = sorted(self._entries)
+        self._root = _subtree(ids, 0, len(ids), _BITS - 1)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._entries)
 
     def closest(self, target: int) -> list[Contact]:
         """The K contacts closest to `target`, or all if there are fewer, the closest first."""
-        return [row[1] for row in self._closest(target)]
+        return [self._entries[node_id].contact for node_id in self._closest(int(target))]
 
     def closest_compact(self, target: int) -> bytes:
         """The same as compact node info."""
-        target = int(target)
-        compact = self._compact
-        ids = sorted(self._subtree_ids[target >> _SHIFT], key=target.__xor__)[:K]
-        return b"".join([compact[node_id] for node_id in ids])
+        entries = self._entries
+        return b"".join([entries[node_id].compact for node_id in self._closest(int(target))])
 
-    def _closest(self, target: int) -> list[_Row]:
-        target = int(target)  # an int proper: a subclass's ^ is slower
-        return sorted(self._subtrees[target >> _SHIFT], key=lambda row: row[0] ^ target)[:K]
+    def _closest(self, target: int) -> list[int]:
+        ids, zero, one = self._root
+        prefix = target >> _SHIFT
+        bit = 1 << _DEEPEST - 1
+        while (half := one if prefix & bit else zero) is not None:
+            ids, zero, one = half
+            bit >>= 1
+        return sorted(ids, key=target.__xor__)[:K]
 
-    def _fill(self, prefix: int, length: int, low: int, high: int) -> None:
-        """Give every slot below `prefix` its subtree; `low` to `high` are the contacts that have this prefix."""
-        if high - low < K:
-            return  # the slots keep the parent's
-        slots = 1 << (_PREFIX - length)
-        self._subtrees[prefix * slots : (prefix + 1) * slots] = [self._rows[low:high]] * slots
-        self._subtree_ids[prefix * slots : (prefix + 1) * slots] = [self._ids[low:high]] * slots
-        if length < _PREFIX:
-            middle = bisect_left(self._ids, (2 * prefix + 1) << (_BITS - length - 1), low, high)
-            self._fill(2 * prefix, length + 1, low, middle)
-            self._fill(2 * prefix + 1, length + 1, middle, high)
+
+def _subtree(ids: list[int], low: int, high: int, bit: int) -> _Subtree:
+    """Of the sorted `ids` those from `low` to `high`, which differ from `bit` downwards."""
+    zero = one = None
+    if high - low >= K and bit >= _SHIFT:
+        middle = bisect_left(ids, (ids[low] >> bit | 1) << bit, low, high)
+        if middle - low >= K:
+            zero = _subtree(ids, low, middle, bit - 1)
+        if high - middle >= K:
+            one = _subtree(ids, middle, high, bit - 1)
+    return ids[low:high] if zero is None or one is None else [], zero, one

@@ -3,7 +3,20 @@
 from magnetite.simnet.clock import Stalled, VirtualClock
 from magnetite.simnet.fabric import Fabric
 from magnetite.simnet.host import Host
-from magnetite.simnet.links import Link
+from magnetite.simnet.links import ADSL, CABLE, DATACENTRE, FIBRE, Link
+from magnetite.simnet.nat import NatKind
 from magnetite.simnet.run import run
 
-__all__ = ["Fabric", "Host", "Link", "Stalled", "VirtualClock", "run"]
+__all__ = [
+    "ADSL",
+    "CABLE",
+    "DATACENTRE",
+    "FIBRE",
+    "Fabric",
+    "Host",
+    "Link",
+    "NatKind",
+    "Stalled",
+    "VirtualClock",
+    "run",
+]

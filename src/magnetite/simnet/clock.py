@@ -6,7 +6,7 @@ the network needs no task of its own and time passes at the speed of the computa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from heapq import heappop, heappush
 from math import inf
 from pathlib import Path
@@ -22,6 +22,7 @@ _Event: TypeAlias = "tuple[float, int, Callable[..., object], tuple[object, ...]
 PATIENCE = 20  # looks at the real world, 5 ms each: trio's own shutdown wakes tasks through a real socket
 LOOK = 0.005
 CLEANING_UP = 3600.0  # seconds of virtual time that cancelled tasks may take before the run is torn down
+NOBODY_KNOWS = (None,)  # outside of `simnet.run`, which tasks are runnable: some may be
 TRIO = Path(trio.__file__).parent
 
 
@@ -44,6 +45,7 @@ class VirtualClock(trio.abc.Clock):
         self.now = 0.0
         self.limit = limit
         self.on_stalled: Callable[[Stalled], None] | None = None  # told instead of raising inside trio's loop
+        self.runnable: Sized = NOBODY_KNOWS  # the tasks that events have woken
         self._events: list[_Event] = []
         self._scheduled = 0
         self._looks = 0
@@ -66,12 +68,17 @@ class VirtualClock(trio.abc.Clock):
         if upcoming > self.limit or upcoming == inf:
             return self._look_for_real_events(upcoming)
         self._looks = 0
-        if upcoming > self.now:
-            self.now = upcoming
-        while events and events[0][0] <= self.now:
-            _, _, deliver, args = heappop(events)
-            deliver(*args)
-        return 0
+        runnable = self.runnable
+        while True:
+            if upcoming > self.now:
+                self.now = upcoming
+            while events and events[0][0] <= self.now:
+                _, _, deliver, args = heappop(events)
+                deliver(*args)
+            # Many events wake nobody, as a packet that comes to the next line: to ask trio would take longer than they.
+            if runnable or not events or events[0][0] > min(deadline, self.limit):
+                return 0
+            upcoming = events[0][0]
 
     def _look_for_real_events(self, upcoming: float) -> float:
         """Give threads and signals, which a simulation should not have, a chance; then say that it is over."""

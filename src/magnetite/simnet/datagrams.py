@@ -10,8 +10,11 @@ import trio
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
 from magnetite.net.base import BATCH, Datagram
+from magnetite.simnet.sleeper import Sleeper
 
 QUEUE_BYTES = 4 << 20  # as much as a kernel keeps for the receive buffer the real socket asks for
+
+_new = tuple.__new__  # the constructor of a named tuple is Python, and takes three times as long
 
 
 class SimDatagramSocket:
@@ -24,19 +27,19 @@ class SimDatagramSocket:
         self._queue: deque[Datagram] = deque()
         self._queued = 0  # bytes
         self._closed = False
-        self._readers = trio.lowlevel.ParkingLot()
+        self._reader = Sleeper()
 
     def send(self, data: bytes, to: Endpoint) -> bool:
         return not self._closed and self._send(bytes(data), to)
 
     def deliver(self, data: bytes, source: Endpoint) -> None:
         """A datagram arrived; it is lost where nobody reads fast enough."""
-        if self._closed or self._queued + len(data) > QUEUE_BYTES:
+        queued = self._queued + len(data)
+        if self._closed or queued > QUEUE_BYTES:
             return
-        self._queue.append(Datagram(data, source))
-        self._queued += len(data)
-        if self._readers:
-            self._readers.unpark()
+        self._queue.append(_new(Datagram, (data, source)))
+        self._queued = queued
+        self._reader.wake()
 
     async def receive_batch(self) -> list[Datagram]:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -45,10 +48,15 @@ class SimDatagramSocket:
         while not self._queue:
             if self._closed:
                 raise NetworkError(f"the socket {self.local} is closed")
-            await self._readers.park()
+            await self._reader.sleep()
         queue = self._queue
-        batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
-        self._queued -= sum(len(datagram.data) for datagram in batch)
+        if len(queue) <= BATCH:
+            batch = list(queue)
+            queue.clear()
+            self._queued = 0
+        else:
+            batch = [queue.popleft() for _ in range(BATCH)]
+            self._queued -= sum(len(datagram.data) for datagram in batch)
         return batch
 
     def close(self) -> None:
@@ -57,7 +65,7 @@ class SimDatagramSocket:
             self._closed = True
             self._queue.clear()
             self._release()
-            self._readers.unpark_all()
+            self._reader.wake()
 
     async def aclose(self) -> None:
         self.close()

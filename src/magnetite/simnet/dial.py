@@ -8,8 +8,8 @@ import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason
+from magnetite.simnet.block import END
 from magnetite.simnet.path import Path
-from magnetite.simnet.send_queue import NOTHING
 from magnetite.simnet.stream import SimStream, connected_pair
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Dial:
         self._host = host
         self._local = local
         self._remote = remote
+        self._source: Endpoint | None = None  # what the other side sees
         self._stream: SimStream | None = None  # our end; exists from the moment the other host accepts
         self._is_over = False
         self._answered = trio.Event()
@@ -53,25 +54,30 @@ class Dial:
         raise NetworkError(f"{self._remote} does not answer", Reason.CONNECT_TIMEOUT)
 
     def _ask(self) -> None:
-        host = self._fabric.find(self._remote.ip)
-        if host is None:
+        found = self._fabric.find_listening(self._remote, self._host)
+        if found is None:
             return
-        outgoing = Path(self._fabric, self._host, host, self._local, self._remote)
-        incoming = Path(self._fabric, host, self._host, self._remote, self._local)
-        arrival = outgoing.arrival(NOTHING)
-        if arrival is not None:
-            self._fabric.clock.at(arrival, self._on_asked, host, outgoing, incoming)
+        host, port = found
+        if self._source is None:
+            nat = self._host.nat
+            self._source = self._local if nat is None or host.nat is nat else nat.outbound_stream(self._local)
+        outgoing = Path(self._fabric, self._host, host, self._source, self._remote)
+        incoming = Path(self._fabric, host, self._host, self._remote, self._source)
+        seconds = outgoing.travel(END)
+        if seconds is not None:
+            self._fabric.clock.at(self._fabric.clock.now + seconds, self._on_asked, host, port, outgoing, incoming)
 
-    def _on_asked(self, host: Host, outgoing: Path, incoming: Path) -> None:
+    def _on_asked(self, host: Host, port: int, outgoing: Path, incoming: Path) -> None:
         """The question reached the other host: accept, refuse, or leave it without an answer."""
         if self._is_over or not host.is_reachable:
             return
-        listener = host.listener(self._remote.port)
+        listener = host.listener(port)
         if listener is not None and self._stream is None:
             if listener.is_full:
                 return
-            self._stream, other = connected_pair(self._fabric, outgoing, incoming)
+            there = Endpoint(host.ip, port)
+            self._stream, other = connected_pair(self._fabric, outgoing, incoming, self._local, there)
             listener.enqueue(other)
-        arrival = incoming.arrival(NOTHING)
-        if arrival is not None:
-            self._fabric.clock.at(arrival, self._answered.set)
+        seconds = incoming.travel(END)
+        if seconds is not None:
+            self._fabric.clock.at(self._fabric.clock.now + seconds, self._answered.set)

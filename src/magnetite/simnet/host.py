@@ -15,6 +15,7 @@ from magnetite.simnet.datagrams import SimDatagramSocket
 from magnetite.simnet.dial import Dial
 from magnetite.simnet.links import Line, Link
 from magnetite.simnet.listener import SimListener
+from magnetite.simnet.nat import Nat
 from magnetite.simnet.stream import SimStream
 
 if TYPE_CHECKING:
@@ -25,35 +26,43 @@ ANY = ("0.0.0.0", "::")
 
 
 class Host:
-    """One machine, with one address. Made by `Fabric.host`."""
+    """One machine, with one address, perhaps behind a router. Made by `Fabric.host`."""
 
-    def __init__(self, fabric: Fabric, ip: str, link: Link) -> None:
-        self.ip = ip
-        self.uplink = Line(link.up)
-        self.downlink = Line(link.down)
+    def __init__(self, fabric: Fabric, ip: str, link: Link, nat: Nat | None = None) -> None:
+        self.ip = ip  # its own: what its sockets are bound to
+        self.nat = nat
+        self.uplink = Line(link.up, link.up_queue)
+        self.downlink = Line(link.down, link.down_queue)
+        self.latency = link.latency
+        self.is_reachable = True  # it is running, and on the network
         self._fabric = fabric
         self._is_ipv6 = ip_address(ip).version == 6
         self._is_running = True
-        self._is_plugged = True
         self.streams: dict[SimStream, None] = {}  # the open ones, in order of their making
         self._udp: dict[int, SimDatagramSocket] = {}
+        self._sources: dict[int, Endpoint] = {}  # by port: one object for all that receive what is sent from it
         self._listeners: dict[int, SimListener] = {}
         self._last_ephemeral = 0
 
     @property
-    def is_reachable(self) -> bool:
-        return self._is_running and self._is_plugged
+    def public_ip(self) -> str:
+        """The address others see: the router's, if there is one."""
+        return self.nat.ip if self.nat is not None else self.ip
+
+    def is_at(self, ip: str) -> bool:
+        """Whether it is on the network, and reached under that address."""
+        return self.is_reachable and (ip == self.ip or ip == self.public_ip)
 
     def unplug(self) -> None:
         """Take the cable out: nothing leaves or arrives, and the host's own sockets notice when they send."""
-        self._is_plugged = False
+        self.is_reachable = False
 
     def plug(self) -> None:
-        self._is_plugged = True
+        self.is_reachable = self._is_running
 
     def crash(self) -> None:
         """The machine goes down: its sockets are gone, and nothing answers at its address until `restart`."""
-        self._is_running = False
+        self._is_running = self.is_reachable = False
         for socket in list(self._udp.values()):
             socket.close()
         for listener in list(self._listeners.values()):
@@ -62,14 +71,14 @@ class Host:
             stream.abort()
 
     def restart(self) -> None:
-        """The machine is up again, without any socket."""
-        self._is_running = True
+        """The machine is up again, without any socket, and with its cable in."""
+        self._is_running = self.is_reachable = True
 
     async def open_udp(self, local: Endpoint) -> SimDatagramSocket:
         await trio.lowlevel.checkpoint()
         bound = self._bind(local, self._udp)
         send = partial(self._send_datagram, bound.port)
-        socket = SimDatagramSocket(bound, send, partial(self._udp.pop, bound.port, None))
+        socket = SimDatagramSocket(bound, send, partial(self._release_udp, bound.port))
         self._udp[bound.port] = socket
         return socket
 
@@ -101,20 +110,27 @@ class Host:
             raise NetworkError(f"the name {host} does not resolve", Reason.NAME_NOT_FOUND)
         return [Endpoint(ip, port) for ip in self._fabric.names[host]]
 
-    def deliver(self, data: bytes, source: Endpoint, to: Endpoint) -> None:
+    def deliver(self, data: bytes, source: Endpoint, port: int) -> None:
         """A datagram came through the line: it goes to its socket, if there is one still."""
-        socket = self._udp.get(to.port)
+        socket = self._udp.get(port)
         if socket is not None and self.is_reachable:
             socket.deliver(data, source)
 
     def _send_datagram(self, port: int, data: bytes, to: Endpoint) -> bool:
         if not self._can_reach(to):
             return False
-        self._fabric.carry(self, data, Endpoint(self.ip, port), to)
+        source = self._sources.get(port)
+        if source is None or source.ip != self.ip:
+            source = self._sources[port] = Endpoint(self.ip, port)
+        self._fabric.carry(self, data, source, to)
         return True
 
+    def _release_udp(self, port: int) -> None:
+        del self._udp[port]
+        self._sources.pop(port, None)
+
     def _can_reach(self, to: Endpoint) -> bool:
-        return self.is_reachable and to.is_ipv6 is self._is_ipv6 and to.port != 0
+        return self.is_reachable and (":" in to[0]) is self._is_ipv6 and to[1] != 0
 
     def _bind(self, local: Endpoint, taken: Container[int]) -> Endpoint:
         """The endpoint a socket gets that asked for `local`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magnetite.endpoint import Endpoint
+from magnetite.simnet.block import Block, as_bytes
 from magnetite.simnet.faults import Delay, Drop, Packet
 
 if TYPE_CHECKING:
@@ -13,37 +14,43 @@ if TYPE_CHECKING:
 
 
 class Path:
-    """What a segment of a stream meets between `source` and `to`, in three steps."""
+    """What a segment of a stream meets between `source` and `to`, in three steps. Both are as the other side sees them.
+
+    Where one of the hosts has another address by now, nothing gets through.
+    """
 
     def __init__(self, fabric: Fabric, sender: Host, receiver: Host, source: Endpoint, to: Endpoint) -> None:
         self.clock = fabric.clock
         self.source = source
         self.to = to
-        self._fabric = fabric
         self.sender = sender
-        self._receiver = receiver
+        self.receiver = receiver
+        self._fabric = fabric
 
     @property
     def latency(self) -> float:
-        return self._fabric.latency(self.source.ip, self.to.ip)
+        """Seconds on the way, lines left out."""
+        return self.sender.latency + self._fabric.latency(self.source.ip, self.to.ip) + self.receiver.latency
 
-    def departure(self, length: int) -> float:
-        """The instant `length` bytes are through the sender's line, behind what waits there."""
-        return self.sender.uplink.reserve(self.clock.now, length)
+    @property
+    def has_faults(self) -> bool:
+        return bool(self._fabric.faults.rules)
 
-    def arrival(self, data: memoryview) -> float | None:
-        """The instant a segment that departs now reaches the receiver's line; None if it is lost on the way."""
-        if not (self.sender.is_reachable and self._receiver.is_reachable):
+    @property
+    def is_open(self) -> bool:
+        """Whether both ends are on the network, and where they were."""
+        return self.sender.is_at(self.source.ip) and self.receiver.is_at(self.to.ip)
+
+    def travel(self, block: Block) -> float | None:
+        """Seconds until a segment that departs now reaches the receiver's line; None if it is lost on the way."""
+        if not self.is_open:
             return None
-        at = self.clock.now + self.latency
-        if self._fabric.faults:
-            match self._fabric.faults.judge(Packet(self.clock.now, self.source, self.to, data, is_segment=True)):
+        seconds = self.latency
+        if self._fabric.faults.rules:
+            packet = Packet(self.clock.now, self.source, self.to, as_bytes(block), is_segment=True)
+            match self._fabric.faults.judge(packet):
                 case Drop():
                     return None
-                case Delay(seconds):
-                    at += seconds
-        return at
-
-    def delivery(self, length: int) -> float:
-        """The instant `length` bytes that arrive now are through the receiver's line."""
-        return self._receiver.downlink.reserve(self.clock.now, length)
+                case Delay(more):
+                    seconds += more
+        return seconds

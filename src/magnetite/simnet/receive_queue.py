@@ -10,6 +10,8 @@ import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
+from magnetite.simnet.block import Block
+from magnetite.simnet.sleeper import Sleeper
 
 
 class State(Enum):
@@ -29,12 +31,12 @@ class ReceiveQueue:
         self._rechunk = rechunk
         self._arrived: deque[memoryview] = deque()
         self._state = State.OPEN
-        self._readers = trio.lowlevel.ParkingLot()
+        self._reader = Sleeper()
 
-    def append(self, block: memoryview) -> None:
+    def append(self, block: Block) -> None:
         if self._state is State.OPEN:
-            self._arrived.append(block)
-            self._readers.unpark_all()
+            self._arrived += block
+            self._reader.wake()
 
     def end(self) -> None:
         """There will be no more; what is here can be read, and then the end."""
@@ -48,12 +50,12 @@ class ReceiveQueue:
         """Our own side closed: nobody may read any more; whoever waits is told."""
         self._arrived.clear()
         self._state = State.BROKEN
-        self._readers.unpark_all()
+        self._reader.wake()
 
     def _finish(self, state: State) -> None:
         if self._state is State.OPEN:
             self._state = state
-            self._readers.unpark_all()
+            self._reader.wake()
 
     async def take_into(self, buffer: bytearray | memoryview) -> int:
         """Fill the front of `buffer`: how many bytes, 0 at the end. A cancelled call has taken nothing."""
@@ -66,7 +68,7 @@ class ReceiveQueue:
             if self._state is State.ENDED:
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return 0
-            await self._readers.park()
+            await self._reader.sleep()
         with memoryview(buffer) as view:
             return self._fill(view[: self._most(len(view))])
 

@@ -1,123 +1,101 @@
-"""The sending half of a virtual stream: a window, and blocks that leave one after the other."""
+"""The sending half of a virtual stream: what was accepted and not read yet, within a window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 
 import trio
 
+from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.simnet.path import Path
+from magnetite.simnet.block import END, Block
 
-BLOCK = 16 * 1024  # bytes a stream puts on a line at once: streams that share a line take turns by it
-RETRY = 1.0  # seconds until a lost segment is sent again
-TRIES = 900  # Linux, too, gives up after a quarter of an hour
-
-NOTHING = memoryview(b"")  # the segment that ends a stream
+LEAST = 16 * 1024  # bytes of room a sender is woken for: crumbs would stay crumbs
 
 
 class SendQueue:
-    """Bytes that were accepted and that the other side has not read: never more than the window.
+    """Bytes in the order they were accepted: never more than the window that the other side has not read.
 
-    Blocks leave in order, one at a time; a lost one holds up those behind it until it gets through.
+    `wake` is called when there is something to take.
     """
 
-    def __init__(
-        self, path: Path, window: int, deliver: Callable[[memoryview], None], give_up: Callable[[], None]
-    ) -> None:
-        self._path = path
-        self._clock = path.clock
+    def __init__(self, to: Endpoint, window: int, wake: Callable[[], None]) -> None:
+        self._to = to
         self._room = window
-        self._least = max(1, min(BLOCK, window // 2))  # a sender is not woken for less: crumbs would stay crumbs
-        self._deliver = deliver
-        self._give_up = give_up
-        self._unsent = bytearray()
+        self._least = max(1, min(LEAST, window // 2))
+        self._wake = wake
+        self._unsent: deque[memoryview] = deque()
         self._is_finishing = False  # the end follows what is unsent
-        self._is_leaving = False  # a block is on the line, or waits to be sent again
-        self._is_closed = False
-        self._is_dropped = False
-        self._last_arrival = 0.0
+        self.is_closed = False  # nothing more is accepted
         self._writers = trio.lowlevel.ParkingLot()
 
-    async def put(self, data: memoryview) -> None:
-        """Accept all of `data`, waiting for room; what was accepted before a cancellation will be sent."""
+    def __bool__(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._unsent) or self._is_finishing
+
+    async def put(self, buffers: Iterable[memoryview]) -> None:
+        """Accept all of it, waiting for room; what was accepted before a cancellation will be sent."""
         await trio.lowlevel.checkpoint()
-        while True:
-            if self._is_closed:
-                raise NetworkError(f"the connection to {self._path.to} is closed")
-            if not data:
-                return
-            if self._room < min(self._least, len(data)):
-                await self._writers.park()
-                continue
-            part, data = data[: self._room], data[self._room :]
-            self._room -= len(part)
-            self._unsent += part
-            self._pump()
+        self._check_open()
+        for buffer in buffers:
+            unsent = buffer
+            while unsent:
+                if self._room < min(self._least, len(unsent)):
+                    self._wake()
+                    await self._writers.park()
+                    self._check_open()
+                    continue
+                part, unsent = unsent[: self._room], unsent[self._room :]
+                self._room -= len(part)
+                self._unsent.append(part)
+        self._wake()
+
+    def take(self, most: int) -> tuple[Block, int] | None:
+        """Up to `most` bytes to send next, and how many; END once after the last; None while there is nothing."""
+        unsent = self._unsent
+        if not unsent:
+            if not self._is_finishing:
+                return None
+            self._is_finishing = False
+            return END, 0
+        block: Block = []
+        length = 0
+        while unsent and length < most:
+            part = unsent[0]
+            if length + len(part) <= most:
+                unsent.popleft()
+            else:
+                part = part[: most - length]
+                unsent[0] = unsent[0][len(part) :]
+            block.append(part)
+            length += len(part)
+        return block, length
 
     def credit(self, length: int) -> None:
         """The other side has read that much."""
         self._room += length
-        self._writers.unpark_all()
+        if self._writers:
+            self._writers.unpark_all()
 
     def finish(self) -> None:
         """Accept no more; what was accepted still goes out, and then the end."""
-        if not self._is_closed:
+        if not self.is_closed:
             self._is_finishing = True
             self.close()
-            self._pump()
+            self._wake()
 
     def close(self) -> None:
         """Accept no more; whoever waits for room is told."""
-        self._is_closed = True
+        self.is_closed = True
         self._writers.unpark_all()
 
     def drop(self) -> None:
         """Forget what has not left."""
         self.close()
-        self._is_dropped = True
         self._is_finishing = False
         self._unsent.clear()
 
-    def _pump(self) -> None:
-        while not self._is_leaving and (self._unsent or self._is_finishing):
-            block = self._next_block()
-            departure = self._path.departure(len(block))
-            if departure > self._clock.now:
-                self._is_leaving = True
-                self._clock.at(departure, self._leave, block, TRIES)
-            else:
-                self._send(block, TRIES)
-
-    def _next_block(self) -> memoryview:
-        if not self._unsent:
-            self._is_finishing = False
-            return NOTHING
-        block = bytes(self._unsent[:BLOCK])
-        del self._unsent[:BLOCK]
-        return memoryview(block)
-
-    def _leave(self, block: memoryview, tries: int) -> None:
-        self._is_leaving = False
-        if not self._is_dropped:
-            self._send(block, tries)
-            self._pump()
-
-    def _send(self, block: memoryview, tries: int) -> None:
-        """Send a block that is through the line; if it is lost, try again until there are no `tries` left."""
-        arrival = self._path.arrival(block)
-        if arrival is not None:
-            self._last_arrival = max(self._last_arrival, arrival)  # no block overtakes another
-            self._clock.at(self._last_arrival, self._arrive, block)
-        elif tries:
-            self._is_leaving = True
-            self._clock.at(self._clock.now + RETRY, self._leave, block, tries - 1)
-        else:
-            self._give_up()
-
-    def _arrive(self, block: memoryview) -> None:
-        delivery = self._path.delivery(len(block))
-        if delivery > self._clock.now:
-            self._clock.at(delivery, self._deliver, block)
-        else:
-            self._deliver(block)
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise NetworkError(f"the connection to {self._to} is closed")
