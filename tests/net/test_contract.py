@@ -14,6 +14,7 @@ from magnetite.errors import NetworkError, Reason
 from magnetite.net.base import BATCH, ByteStream, Network
 from magnetite.net.real import RealNetwork
 from magnetite.simnet import Fabric
+from tests.net.utp.networks import UtpNetwork
 
 
 @dataclass
@@ -26,12 +27,20 @@ class Pair:
     server_ip: str
 
 
-@pytest.fixture(params=["simnet", pytest.param("real", marks=pytest.mark.real_clock)])
+REAL = [pytest.param(name, marks=pytest.mark.real_clock) for name in ("real", "uTP on real")]
+
+
+@pytest.fixture(params=["simnet", "uTP on simnet", *REAL])
 def pair(request: pytest.FixtureRequest, fabric: Fabric) -> Pair:
-    if request.param == "real":
-        return Pair(RealNetwork(), RealNetwork(), "127.0.0.1", "127.0.0.1")
-    fabric.names["localhost"] = ["127.0.0.1"]
-    return Pair(fabric.host("10.0.0.1"), fabric.host("10.0.0.2"), "10.0.0.1", "10.0.0.2")
+    if request.param.endswith("real"):
+        pair = Pair(RealNetwork(), RealNetwork(), "127.0.0.1", "127.0.0.1")
+    else:
+        fabric.names["localhost"] = ["127.0.0.1"]
+        pair = Pair(fabric.host("10.0.0.1"), fabric.host("10.0.0.2"), "10.0.0.1", "10.0.0.2")
+    if request.param.startswith("uTP"):
+        pair.client = UtpNetwork(pair.client, pair.client_ip)
+        pair.server = UtpNetwork(pair.server, pair.server_ip)
+    return pair
 
 
 @asynccontextmanager

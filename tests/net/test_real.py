@@ -149,3 +149,37 @@ def test_whatever_part_the_kernel_takes_the_rest_is_what_remains(buffers: list[b
         first = tcp._advance(unsent, first, sent)
         assert b"".join(unsent[first:]) == rest[sent:]
     assert first == len(unsent)
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("can_cut", [True, False])
+async def test_datagrams_sent_at_once_arrive_as_they_were(can_cut: bool) -> None:
+    network = RealNetwork()
+    here, there = await network.open_udp(LOCAL4), await network.open_udp(LOCAL4)
+    here._can_cut = can_cut
+    lengths = [1472] * 100 + [9, 20, 20, 20, 1, 30, 548, 548, 7, 7]
+    sent = [bytes([number]) * length for number, length in enumerate(lengths)]
+    assert here.send_many(sent, there.local)
+    received: list[bytes] = []
+    while len(received) < len(sent):
+        received += [datagram.data for datagram in await there.receive_batch()]
+    assert received == sent
+    await there.aclose()
+    await here.aclose()
+    assert not here.send_many(sent, there.local)
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize("local", [LOCAL4, pytest.param(LOCAL6, marks=needs_ipv6)])
+async def test_what_may_be_sent_in_fragments_arrives_whole(local: Endpoint) -> None:
+    network = RealNetwork()
+    here, there = await network.open_udp(local), await network.open_udp(local)
+    assert here.send_in_fragments(bytes(1472), there.local)
+    assert here.send(bytes(1473), there.local)
+    received: list[bytes] = []
+    while len(received) < 2:
+        received += [datagram.data for datagram in await there.receive_batch()]
+    assert list(map(len, received)) == [1472, 1473]
+    for udp in (here, there):
+        await udp.aclose()
+    assert not here.send_in_fragments(b"x", there.local)

@@ -73,6 +73,17 @@ class Listener(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Transport(Protocol):
+    """Another way to a peer than TCP."""
+
+    async def connect(self, remote: Endpoint) -> ByteStream:
+        """A stream to `remote`. Timeouts are the caller's; a cancelled call leaves nothing behind.
+
+        Raises NetworkError(REFUSED, UNREACHABLE or CONNECT_TIMEOUT).
+        """
+        ...
+
+
 class Network(Protocol):
     """What a host can reach the world by. Addresses are textual; port 0 lets the network choose."""
 

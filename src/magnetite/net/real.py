@@ -10,22 +10,25 @@ import trio
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason
 from magnetite.net import tcp, udp
-from magnetite.net.sockets import endpoint_of
+from magnetite.net.sockets import Tie, endpoint_of
 
 
 class RealNetwork:
-    """Implements net.base.Network on sockets."""
+    """Implements net.base.Network on sockets, tied to a network interface if one is named."""
+
+    def __init__(self, tie: Tie | None = None) -> None:
+        self._tie = tie
 
     async def open_udp(self, local: Endpoint) -> udp.UdpSocket:
         await trio.lowlevel.checkpoint()
-        return udp.open_udp(local)
+        return udp.open_udp(local, self._tie)
 
     async def listen(self, local: Endpoint) -> tcp.TcpListener:
         await trio.lowlevel.checkpoint()
-        return tcp.listen(local)
+        return tcp.listen(local, self._tie)
 
     async def connect(self, remote: Endpoint, local_ip: str | None = None) -> tcp.TcpStream:
-        return await tcp.connect(remote, local_ip)
+        return await tcp.connect(remote, local_ip, self._tie)
 
     async def resolve(self, host: str, port: int) -> list[Endpoint]:
         """A name is looked up in a worker thread, which a cancellation leaves behind."""

@@ -13,7 +13,7 @@ from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
 from magnetite.net.base import Buffer
 from magnetite.net.failure import bind_failure, connect_failure, lost
-from magnetite.net.sockets import endpoint_of, new_socket
+from magnetite.net.sockets import Tie, endpoint_of, new_socket
 
 BACKLOG = 128
 GATHER = os.sysconf("SC_IOV_MAX")  # most buffers one sendmsg takes; 1024 on Linux
@@ -114,10 +114,10 @@ class TcpListener:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
 
-def listen(local: Endpoint) -> TcpListener:
+def listen(local: Endpoint, tie: Tie | None = None) -> TcpListener:
     """Raises NetworkError(ADDRESS_UNAVAILABLE)."""
     try:
-        with new_socket(socket.SOCK_STREAM, local) as opened:
+        with new_socket(socket.SOCK_STREAM, local, tie) as opened:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind(local)
             opened.listen(BACKLOG)
@@ -126,11 +126,11 @@ def listen(local: Endpoint) -> TcpListener:
         raise bind_failure(error, f"cannot listen on TCP port {local}") from error
 
 
-async def connect(remote: Endpoint, local_ip: str | None = None) -> TcpStream:
+async def connect(remote: Endpoint, local_ip: str | None = None, tie: Tie | None = None) -> TcpStream:
     """Raises NetworkError(REFUSED, UNREACHABLE or CONNECT_TIMEOUT)."""
     await trio.lowlevel.checkpoint()
     try:
-        with new_socket(socket.SOCK_STREAM, remote) as opened:
+        with new_socket(socket.SOCK_STREAM, remote, tie) as opened:
             if local_ip is not None:
                 opened.bind((local_ip, 0))
             await _connect(opened, remote)
