@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 import threading
 from contextlib import AsyncExitStack
 
@@ -8,6 +9,8 @@ import trio
 import trio.testing
 
 from magnetite.errors import LocalProtocolError, Reason, StorageError
+from magnetite.storage import folder as folder_module
+from magnetite.storage.content import SYNC_ONE_BY_ONE
 from magnetite.storage.files import open_storage
 from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.workers import Workers
@@ -33,6 +36,10 @@ def tree(folder):
 
 def descriptors():
     return set(os.listdir("/proc/self/fd"))
+
+
+def is_file(descriptor):
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def disk_threads():
@@ -287,6 +294,43 @@ class Killed(BaseException):
     pass
 
 
+def many_files():
+    count = SYNC_ONE_BY_ONE + 20
+    return multi({f"{number % 3}/{number:03}": 10 for number in range(count)}, 40)
+
+
+@pytest.mark.parametrize("knows_how", [True, False])
+async def test_many_files_are_synced_together_where_that_is_known_to_work(tmp_path, monkeypatch, knows_how):
+    together, alone = [], []
+    fsync = os.fsync
+    monkeypatch.setattr(folder_module, "sync_file_system", lambda descriptor: together.append(descriptor) or knows_how)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: alone.append(is_file(descriptor)) or fsync(descriptor))
+    metainfo, data = many_files()
+    async with open_storage(metainfo, tmp_path) as storage:
+        await commit(storage, metainfo=metainfo, data=data)
+        await storage.flush()
+        assert len(together) == 1, "once a file system, not once a folder"
+        assert sum(alone) == (0 if knows_how else len(metainfo.files))
+        assert alone.count(False) == 5, "each of the folders, after the renames"
+    assert b"".join(tree(tmp_path)["/".join(entry.path)] for entry in metainfo.files) == data
+
+
+async def test_many_files_that_cannot_be_synced_keep_their_partial_names(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    metainfo, data = many_files()
+    async with open_storage(metainfo, tmp_path) as storage:
+        await commit(storage, metainfo=metainfo, data=data)
+        with monkeypatch.context() as failing:
+            failing.setattr(folder_module, "sync_file_system", fail)
+            with pytest.raises(StorageError):
+                await storage.flush()
+        assert all(name.endswith(".part") for name in tree(tmp_path))
+        await storage.flush()
+    assert not any(name.endswith(".part") for name in tree(tmp_path))
+
+
 @pytest.mark.parametrize("step", range(6))
 async def test_killed_at_any_step_no_file_is_called_complete_that_is_not(tmp_path, monkeypatch, step):
     left = iter(range(step))
@@ -414,11 +458,11 @@ async def test_few_files_are_open_at_a_time_however_many_there_are(tmp_path, mon
     monkeypatch.setattr("magnetite.storage.content.OPEN_FILES", 5)
     metainfo, data = multi({f"d/{number}": 100 for number in range(50)}, piece_length=1000)
     async with open_storage(metainfo, tmp_path) as storage:
-        before = descriptors()
+        before = descriptors()  # besides the files there is the claim
         await commit(storage, metainfo=metainfo, data=data)
-        assert len(descriptors() - before) <= 5
+        assert len(descriptors() - before) <= 6
         assert all([await storage.verify(piece) for piece in range(metainfo.piece_count)])
-        assert len(descriptors() - before) <= 5
+        assert len(descriptors() - before) <= 6
 
 
 async def test_cancelled_work_that_has_not_begun_never_happens(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from threading import Lock
 from magnetite.errors import Reason, StorageError
 from magnetite.net.base import Buffer
 from magnetite.storage.base import FileStat, Whole
+from magnetite.storage.claim import Claim
 from magnetite.storage.failures import naming
 from magnetite.storage.folder import Folder
 from magnetite.storage.in_memory import is_in_memory
@@ -20,10 +21,12 @@ from magnetite.storage.open_files import OpenFiles
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap, Span
 from magnetite.torrent.pieces import of as pieces_of
+from magnetite.torrent.pieces import to_wire
 
 OPEN_FILES = 100  # of the 1,024 descriptors that many systems allow a process
 NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux has it
 CHUNK = 1 << 20  # bytes read at a time to be hashed
+SYNC_ONE_BY_ONE = 100  # files; for more it is worth while to wait for what others have written, too
 
 
 class Content:
@@ -41,17 +44,20 @@ class Content:
         *,
         destination: Folder | None = None,
         preallocate: bool = False,
+        is_lenient: bool = False,
         open_files: OpenFiles | None = None,
     ) -> None:
         self._metainfo = metainfo
         self._map = PieceMap(metainfo)
         self._folder = folder
         self._destination = destination  # where the files are to be taken yet
-        self._layout = Layout(metainfo.files, folder, preallocate=preallocate)
+        self._layout = Layout(metainfo.files, folder, preallocate=preallocate, is_lenient=is_lenient)
         self._open_files = OpenFiles(OPEN_FILES, open_files)
         self._right = 0
         self._unsynced: set[int] = set()
         self._lock = Lock()  # of the two above
+        self._claim = Claim(metainfo.info_hash)
+        self._is_claimed = False
         self.want(wanted)
 
     def survey(self) -> None:
@@ -77,13 +83,21 @@ class Content:
 
     def commit(self, whole: Sequence[Whole]) -> list[bool]:
         """What falls into one file is written in one go: around small pieces the rest costs more than the writing."""
+        if not self._is_claimed:
+            self._take_claim()
         verdicts = [sha1(data).digest() == self._metainfo.piece_hash(piece) for piece, data in whole]
         right = [each for each, is_right in zip(whole, verdicts, strict=True) if is_right]
-        for file, parts in self._by_file(right).items():
-            self._write(file, parts)
+        with self._folder.staying():
+            for file, parts in self._by_file(right).items():
+                self._write(file, parts)
         with self._lock:
             self._right |= pieces_of([piece for piece, _ in right])
         return verdicts
+
+    def _take_claim(self) -> None:
+        with self._lock:
+            self._claim.take(self._folder.root)
+            self._is_claimed = True
 
     def _by_file(self, whole: Sequence[Whole]) -> dict[int, list[tuple[int, memoryview]]]:
         """Where in which files the pieces belong."""
@@ -105,9 +119,10 @@ class Content:
         if not NOWAIT or len(spans) != 1 or self._is_padding(spans[0].file):
             return None
         data = bytearray(length)
-        with self._open_files.borrow_open((spans[0].file, False)) as descriptor:
-            if descriptor is None:
-                return None
+        loan = self._open_files.borrow_open((spans[0].file, False))
+        if loan is None:
+            return None
+        with loan as descriptor:
             try:
                 count = _read_without_waiting(descriptor, data, spans[0].offset)
             except OSError:  # it would wait, or cannot tell, or fails: so will `read`, and say why
@@ -153,26 +168,29 @@ class Content:
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
             right = self._right
-        finished = [f for f in self._layout.partial_files() if not self._map.pieces_of([f]) & ~right]
+        finished = self._finished(right)
         try:
             self._sync(unsynced.union(finished))
         except BaseException:
             with self._lock:
                 self._unsynced |= unsynced
             raise
-        for file in finished:
-            self._layout.finish(file)
-        for file in self._empty:
-            if self._layout.is_missing(file):
-                self._layout.create_empty(file)
+        with self._folder.staying():
+            for file in finished:
+                self._layout.finish(file)
+            for file in self._empty:
+                if self._layout.is_missing(file):
+                    self._layout.create_empty(file)
         self._folder.sync()
 
     def stats(self) -> tuple[FileStat | None, ...]:
-        found = (None if entry.is_padding else self._layout.stat(i) for i, entry in enumerate(self._metainfo.files))
-        return tuple(None if stat is None else FileStat(stat.st_size, stat.st_mtime_ns) for stat in found)
+        return tuple(
+            None if stat is None else FileStat(stat.st_size, stat.st_mtime_ns) for stat in self._layout.stats()
+        )
 
     def close(self) -> None:
         self._open_files.close()
+        self._claim.drop()
 
     def _is_padding(self, file: int) -> bool:
         return self._metainfo.files[file].is_padding
@@ -216,7 +234,18 @@ class Content:
         with naming(partial(self._layout.path, span.file), reading=True):
             return os.pread(descriptor, span.length, span.offset)
 
+    def _finished(self, right: int) -> list[int]:
+        """The partial files all of whose pieces are in the set `right`."""
+        bits = to_wire(right, self._map.piece_count)
+        return [
+            file
+            for file in self._layout.partial_files()
+            if all(bits[piece >> 3] & 0x80 >> (piece & 7) for piece in self._map.pieces_of_file(file))
+        ]
+
     def _sync(self, files: set[int]) -> None:
+        if len(files) > SYNC_ONE_BY_ONE:
+            files = self._layout.sync_together(files)
         for file in sorted(files):
             opener = partial(self._layout.open_to_read, file)
             try:

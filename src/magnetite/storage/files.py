@@ -32,6 +32,7 @@ async def open_storage(
     *,
     incomplete: Path | None = None,
     preallocate: bool = False,
+    only_checking: bool = False,
     workers: Workers | None = None,
     open_files: OpenFiles | None = None,
 ) -> AsyncIterator[FileStorage]:
@@ -47,7 +48,8 @@ async def open_storage(
 
     `workers` are threads, `open_files` the descriptors to share with other storages; without them it has its own.
 
-    Raises StorageError(FILES_IN_THE_WAY) where a folder, a link, or a longer file stands in a file's place.
+    Raises StorageError(FILES_IN_THE_WAY) where a folder, a link, or a longer file stands in a file's place; not where
+    this is `only_checking`, and will write nothing.
     """
     home = Folder(folder)
     content = Content(
@@ -56,6 +58,7 @@ async def open_storage(
         range(len(metainfo.files)) if wanted is None else wanted,
         destination=None if incomplete is None else home,
         preallocate=preallocate,
+        is_lenient=only_checking,
         open_files=open_files,
     )
     async with AsyncExitStack() as stack:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import sha1
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import TypeAlias
 
 from magnetite.storage.failures import naming, storage_error
+from magnetite.storage.syncing import sync_file_system
 
 Components: TypeAlias = tuple[str, ...]
 
@@ -22,21 +25,61 @@ COPY_CHUNK = 1 << 20  # bytes
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # opening a FIFO must not wait for its other end
 
 
+class _Stay(local):
+    """The folder a thread was in last, while it stays: `descriptor` is None for one that is not there."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.components: Components | None = None
+        self.descriptor: int | None = None
+
+
+class _Visit:
+    """A folder's descriptor for the time of a block; a class, since a generator would take longer than the opening."""
+
+    __slots__ = ("_descriptor", "_is_kept")
+
+    def __init__(self, descriptor: int, is_kept: bool) -> None:
+        self._descriptor = descriptor
+        self._is_kept = is_kept
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_kept:
+            os.close(self._descriptor)
+
+
 class Folder:
     """Files below `root`, by their components. Every method raises StorageError and may be called from any thread.
 
     The root may be reached through links, it was named by the user; nothing below it may. `_changed` are the folders
-    whose names are not known to be on the disk itself.
+    whose names are not known to be on the disk itself. No method is in two of its folders at once.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._changed: set[Components] = set()
         self._lock = Lock()
+        self._stay = _Stay()
 
     def path(self, components: Components) -> Path:
         """For messages; never opened."""
         return self.root.joinpath(*components)
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Within the block this thread finds the way to the folder it was in last only once.
+
+        For short work on many files in order: what others do to the folder meanwhile may not be noticed before its end.
+        """
+        self._stay.is_on = True
+        try:
+            yield
+        finally:
+            self._stay.is_on = False
+            self._leave()
 
     def exists(self) -> bool:
         """Whether anything stands at the root."""
@@ -44,12 +87,18 @@ class Folder:
 
     def stat(self, components: Components) -> os.stat_result | None:
         """What stands there, a link itself and not its target; None if nothing does."""
-        with naming(partial(self.path, components), reading=True):
-            try:
-                with self._parent(components) as parent:
-                    return os.stat(components[-1], dir_fd=parent, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        return next(self.stat_each([components]))
+
+    def stat_each(self, paths: Iterable[Components]) -> Iterator[os.stat_result | None]:
+        """As `stat`, of many files, which takes a fraction of the time where those of a folder follow each other."""
+        for parent, names in groupby(paths, itemgetter(slice(-1))):
+            at = parent
+            with naming(lambda: self.path(at), reading=True), ExitStack() as stack:  # noqa: B023  # called at once
+                descriptor = None
+                with suppress(FileNotFoundError):
+                    descriptor = stack.enter_context(self._enter(parent))
+                for at in names:
+                    yield None if descriptor is None else _stat(at[-1], descriptor)
 
     def open(self, components: Components) -> int:
         """A descriptor to read a file that is there."""
@@ -72,7 +121,7 @@ class Folder:
         """Give a file another name in the same folder; refused if that is taken."""
         target = (*components[:-1], name)
         with naming(partial(self.path, target)), self._parent(components) as parent:
-            if self.stat(target) is not None:
+            if _stat(name, parent) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
             os.rename(components[-1], name, src_dir_fd=parent, dst_dir_fd=parent)
         self._note_change(components[:-1])
@@ -143,7 +192,7 @@ class Folder:
                 with (
                     naming(partial(self.path, components)),
                     suppress(FileNotFoundError),  # it has gone, and its names with it
-                    self._open_folders(components) as descriptor,
+                    self._enter(components) as descriptor,
                 ):
                     os.fsync(descriptor)
         except BaseException:
@@ -151,12 +200,47 @@ class Folder:
                 self._changed |= changed
             raise
 
-    def _parent(self, components: Components, *, create: bool = False) -> AbstractContextManager[int]:
-        return self._open_folders(components[:-1], create=create)
+    def sync_below(self, folders: Iterable[Components]) -> set[Components]:
+        """Have what is in these folders on the disk itself; returns those where that could be done for all at once."""
+        synced = set()
+        devices: dict[int, bool] = {}
+        for components in sorted(folders):
+            with (
+                naming(partial(self.path, components)),
+                suppress(FileNotFoundError),  # whoever looks for its files will miss it
+                self._enter(components) as descriptor,
+            ):
+                device = os.fstat(descriptor).st_dev
+                if device not in devices:
+                    devices[device] = sync_file_system(descriptor)
+                if devices[device]:
+                    synced.add(components)
+        return synced
 
-    @contextmanager
-    def _open_folders(self, components: Components, *, create: bool = False) -> Iterator[int]:
-        """A descriptor of a folder below the root, which is made if it is missing and `create` is set."""
+    def _parent(self, components: Components, *, create: bool = False) -> _Visit:
+        return self._enter(components[:-1], create=create)
+
+    def _enter(self, components: Components, *, create: bool = False) -> _Visit:
+        """A folder below the root, which is made if it is missing and `create` is set."""
+        stay = self._stay
+        if not stay.is_on:
+            return _Visit(self._open_folder(components, create), is_kept=False)
+        if stay.components != components or (create and stay.descriptor is None):
+            self._leave()
+            with suppress(FileNotFoundError):
+                stay.descriptor = self._open_folder(components, create)
+            stay.components = components
+        if stay.descriptor is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return _Visit(stay.descriptor, is_kept=True)
+
+    def _leave(self) -> None:
+        stay = self._stay
+        if stay.descriptor is not None:
+            os.close(stay.descriptor)
+        stay.components = stay.descriptor = None
+
+    def _open_folder(self, components: Components, create: bool) -> int:
         if create:
             self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root, _DIRECTORY)
@@ -167,9 +251,10 @@ class Folder:
                 inner = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
-            yield descriptor
-        finally:
+        except BaseException:
             os.close(descriptor)
+            raise
+        return descriptor
 
     def _note_change(self, components: Components) -> None:
         with self._lock:
@@ -182,6 +267,13 @@ def _make_folder(name: str, parent: int) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _stat(name: str, parent: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _open_file(name: str, flags: int, parent: int) -> int:

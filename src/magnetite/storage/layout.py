@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -33,13 +33,17 @@ class Layout:
     """The files of one torrent in a folder, by index. Every method raises StorageError.
 
     Files of others are never removed or replaced: what stands in the way is an error that names it. While the files are
-    taken to another folder `_target` is that, and `_moved` are those that are there already.
+    taken to another folder `_target` is that, and `_moved` are those that are there already. A lenient one, only to be
+    looked at, takes files for what they are named: a longer one is there, and what is no file is not.
     """
 
-    def __init__(self, files: Sequence[FileEntry], folder: Folder, *, preallocate: bool = False) -> None:
+    def __init__(
+        self, files: Sequence[FileEntry], folder: Folder, *, preallocate: bool = False, is_lenient: bool = False
+    ) -> None:
         self._files = files
         self._folder = folder
         self._preallocate = preallocate
+        self._is_lenient = is_lenient
         self._target: Folder | None = None
         self._moved: set[int] = set()
         self._places = [Place.MISSING] * len(files)
@@ -52,9 +56,11 @@ class Layout:
 
     def look_again(self, files: Iterable[int]) -> None:
         """Look where these files stand now."""
-        for file in files:
-            if not self._files[file].is_padding:
-                self._places[file] = self._find(file)
+        for home, inside in self._by_home(file for file in files if not self._files[file].is_padding):
+            finals = home.stat_each(self._files[file].path for file in inside)
+            partials = home.stat_each(_partial(self._files[file].path) for file in inside)
+            for file, final, half in zip(inside, finals, partials, strict=True):
+                self._places[file] = self._place(file, home, final, half)
 
     def stands_in(self, folder: Folder) -> bool:
         """Whether anything of the torrent is in another folder."""
@@ -88,6 +94,14 @@ class Layout:
     def stat(self, file: int) -> os.stat_result | None:
         return None if self.is_missing(file) else self._home(file).stat(self._components(file))
 
+    def stats(self) -> list[os.stat_result | None]:
+        """As `stat`, of every file."""
+        found: list[os.stat_result | None] = [None] * len(self._files)
+        for home, inside in self._by_home(f for f, place in enumerate(self._places) if place is not Place.MISSING):
+            for file, status in zip(inside, home.stat_each(map(self._components, inside)), strict=True):
+                found[file] = status
+        return found
+
     def open_to_read(self, file: int) -> int:
         with self._lock:
             return self._home(file).open(self._components(file))
@@ -111,6 +125,14 @@ class Layout:
             if self._preallocate:
                 self._reserve(file, descriptor)
             return descriptor
+
+    def sync_together(self, files: Collection[int]) -> set[int]:
+        """Have these files on the disk itself; returns those that must be synced one by one."""
+        left = set(files)
+        for home, inside in self._by_home(files):
+            synced = home.sync_below({self._files[file].path[:-1] for file in inside})
+            left.difference_update(file for file in inside if self._files[file].path[:-1] in synced)
+        return left
 
     def create_empty(self, file: int) -> None:
         """Make a file without bytes: it is complete as soon as it exists."""
@@ -182,28 +204,40 @@ class Layout:
         path = self._files[file].path
         return path if self._places[file] is Place.FINAL else _partial(path)
 
-    def _find(self, file: int) -> Place:
-        entry, folder = self._files[file], self._home(file)
-        is_final = _is_there(folder, entry.path, entry.length)
-        is_partial = bool(entry.length) and _is_there(folder, _partial(entry.path), entry.length)
-        if is_final and is_partial:
-            raise StorageError(
-                f"{folder.path(entry.path)}: stands beside its own {PARTIAL_SUFFIX} file; move one of them away",
-                Reason.FILES_IN_THE_WAY,
-            )
-        return Place.FINAL if is_final else Place.PARTIAL if is_partial else Place.MISSING
+    def _by_home(self, files: Iterable[int]) -> Iterator[tuple[Folder, list[int]]]:
+        """The files of each of the two folders that they may be in."""
+        files = list(files)
+        yield self._folder, [file for file in files if self._home(file) is self._folder]
+        if self._target is not None:
+            yield self._target, [file for file in files if self._home(file) is self._target]
+
+    def _place(self, file: int, home: Folder, final: os.stat_result | None, half: os.stat_result | None) -> Place:
+        """Where a file is, of which these two were found in its folder."""
+        entry = self._files[file]
+        if self._is_lenient:
+            final, half = (found if found and stat.S_ISREG(found.st_mode) else None for found in (final, half))
+            return Place.FINAL if final else Place.PARTIAL if half and entry.length else Place.MISSING
+        if final is not None:
+            _refuse_unfit(home, entry.path, entry.length, final)
+        if half is not None and entry.length:
+            _refuse_unfit(home, _partial(entry.path), entry.length, half)
+            if final is not None:
+                raise StorageError(
+                    f"{home.path(entry.path)}: stands beside its own {PARTIAL_SUFFIX} file; move one of them away",
+                    Reason.FILES_IN_THE_WAY,
+                )
+            return Place.PARTIAL
+        return Place.MISSING if final is None else Place.FINAL
 
 
-def _is_there(folder: Folder, path: Components, length: int) -> bool:
-    found = folder.stat(path)
-    if found is None:
-        return False
+def _refuse_unfit(folder: Folder, path: Components, length: int, found: os.stat_result) -> None:
+    """Raises StorageError for what cannot be a file of this length, or the beginning of one."""
     if not stat.S_ISREG(found.st_mode):
         problem = "is no regular file"
     elif found.st_size > length:
         problem = f"has {found.st_size} bytes where the torrent's file has {length}"
     else:
-        return True
+        return
     raise StorageError(f"{folder.path(path)}: {problem}; move it away", Reason.FILES_IN_THE_WAY)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from itertools import islice
 from threading import Lock
 from typing import TypeAlias
@@ -23,6 +22,22 @@ class _OpenFile:
         self.is_dropped = False  # whoever uses it last closes it
 
 
+class Loan:
+    """A descriptor that stays open during the block; a class, since it stands around every read and write."""
+
+    __slots__ = ("_file", "_owner")
+
+    def __init__(self, owner: OpenFiles, file: _OpenFile) -> None:
+        self._owner = owner
+        self._file = file
+
+    def __enter__(self) -> int:
+        return self._file.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        self._owner.give_back(self._file)
+
+
 class OpenFiles:
     """Descriptors by file, the longest unused closed first. May be called from any thread.
 
@@ -35,21 +50,29 @@ class OpenFiles:
         self._files: OrderedDict[tuple[OpenFiles, Key], _OpenFile] = share._files if share else OrderedDict()
         self._lock: Lock = share._lock if share else Lock()
 
-    @contextmanager
-    def borrow(self, key: Key, opener: Callable[[], int]) -> Iterator[int]:
-        """The file's descriptor, which stays open during the block; `opener` opens it where none is at hand."""
+    def borrow(self, key: Key, opener: Callable[[], int]) -> Loan:
+        """The file's descriptor for the time of a block; `opener` opens it where none is at hand."""
         with self._lock:
             file = self._files.get((self, key))
             if file is None:
                 file = self._files[self, key] = _OpenFile(opener())
-            self._files.move_to_end((self, key))
+                file.users = 1
+                if len(self._files) > self._limit:
+                    self._close_surplus()
+            else:
+                file.users += 1
+                self._files.move_to_end((self, key))
+        return Loan(self, file)
+
+    def borrow_open(self, key: Key) -> Loan | None:
+        """The file's descriptor for the time of a block; None where it is not open, or others are at it."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        file = self._files.get((self, key))
+        if file is not None:
             file.users += 1
-            self._close_surplus()
-        try:
-            yield file.descriptor
-        finally:
-            with self._lock:
-                self._give_back(file)
+        self._lock.release()
+        return None if file is None else Loan(self, file)
 
     def drop(self, keys: Iterable[Key]) -> None:
         """Open these anew when they are needed next: what stands under the name may be another file by now."""
@@ -59,36 +82,20 @@ class OpenFiles:
                 if not file.users:
                     os.close(file.descriptor)
 
-    @contextmanager
-    def borrow_open(self, key: Key) -> Iterator[int | None]:
-        """The file's descriptor, which stays open during the block; None where it is not open, or others are at it."""
-        file = None
-        if self._lock.acquire(blocking=False):
-            file = self._files.get((self, key))
-            if file is not None:
-                file.users += 1
-            self._lock.release()
-        try:
-            yield None if file is None else file.descriptor
-        finally:
-            if file is not None:
-                with self._lock:
-                    self._give_back(file)
-
     def close(self) -> None:
         """Close every file of its own. None may be in use."""
         with self._lock:
             for key in [key for key in self._files if key[0] is self]:
                 os.close(self._files.pop(key).descriptor)
 
-    def _give_back(self, file: _OpenFile) -> None:
-        file.users -= 1
-        if file.is_dropped and not file.users:
-            os.close(file.descriptor)
+    def give_back(self, file: _OpenFile) -> None:
+        """For a Loan."""
+        with self._lock:
+            file.users -= 1
+            if file.is_dropped and not file.users:
+                os.close(file.descriptor)
 
     def _close_surplus(self) -> None:
-        surplus = len(self._files) - self._limit
-        if surplus > 0:
-            unused = (key for key, file in self._files.items() if not file.users)
-            for key in list(islice(unused, surplus)):
-                os.close(self._files.pop(key).descriptor)
+        unused = (key for key, file in self._files.items() if not file.users)
+        for key in list(islice(unused, len(self._files) - self._limit)):
+            os.close(self._files.pop(key).descriptor)

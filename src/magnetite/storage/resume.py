@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from pathlib import Path
+from struct import Struct
 
-from magnetite.bencoding import Encodable, Value, decode_dict, encode
+from magnetite.bencoding import Value, decode_dict, encode
 from magnetite.errors import BencodeError, Reason, StorageError
 from magnetite.ids import InfoHash
 from magnetite.storage.atomic import write_atomically
@@ -21,8 +22,10 @@ from magnetite.torrent.pieces import everything, from_wire, to_wire
 
 log = logging.getLogger(__name__)
 
-HEADER = b"magnetite resume 1\n"  # the number is the version of what follows
+HEADER = b"magnetite resume 2\n"  # the number is the version of what follows
 DIGEST_LENGTH = 32  # bytes of the SHA-256 of the body, between header and body
+STAT = Struct(">qq")  # a file's size and time, packed: bencoding 100,000 of them would take seconds
+ABSENT = -1  # as the size of a file that was not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,11 @@ def load_resume(path: Path) -> ResumeData | None:
 
 def encode_resume(resume: ResumeData) -> bytes:
     """Header, SHA-256 of the body, body."""
-    files: list[Encodable] = [[] if stat is None else [stat.size, stat.mtime_ns] for stat in resume.files]
+    stats = ((ABSENT, 0) if stat is None else (stat.size, stat.mtime_ns) for stat in resume.files)
     body = encode(
         {
             "downloaded": resume.downloaded,
-            "files": files,
+            "files": b"".join(STAT.pack(*stat) for stat in stats),
             "info": resume.info,
             "info_hash": bytes(resume.info_hash),
             "uploaded": resume.uploaded,
@@ -118,30 +121,25 @@ def _build(fields: dict[bytes, Value]) -> ResumeData:
     match fields:
         case {
             b"downloaded": int(downloaded),
-            b"files": list(files),
+            b"files": bytes(files),
             b"info": bytes(info),
             b"info_hash": bytes(info_hash),
             b"uploaded": int(uploaded),
             b"verified": bytes(verified),
-        } if sha1(info).digest() == info_hash and len(verified) <= len(info):
+        } if sha1(info).digest() == info_hash and len(verified) <= len(info) and len(files) % STAT.size == 0:
             return ResumeData(
                 info_hash=InfoHash.decode(info_hash),
                 info=info,
                 verified=from_wire(verified),
-                files=tuple(_stat(stat) for stat in files),
+                files=tuple(_stat(*stat) for stat in STAT.iter_unpack(files)),
                 downloaded=downloaded,
                 uploaded=uploaded,
             )
     raise _damaged()
 
 
-def _stat(value: Value) -> FileStat | None:
-    match value:
-        case []:
-            return None
-        case [int(size), int(mtime_ns)]:
-            return FileStat(size, mtime_ns)
-    raise _damaged()
+def _stat(size: int, mtime_ns: int) -> FileStat | None:
+    return None if size == ABSENT else FileStat(size, mtime_ns)
 
 
 def _damaged() -> StorageError:
