@@ -7,6 +7,7 @@ from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason
 from magnetite.events import PeerFailed, PieceFailed, as_record
 from magnetite.ids import InfoHash, NodeId
+from magnetite.ways import Carrier, Cipher
 
 SAMPLES = {
     "float": 1.25,
@@ -19,6 +20,8 @@ SAMPLES = {
     "InfoHash | NodeId": InfoHash(3),
     "Reason": Reason.IDLE,
     "Source": events.Source.DHT,
+    "Carrier": Carrier.UTP,
+    "Cipher": Cipher.RC4,
     "tuple[Endpoint, ...]": (Endpoint("1.2.3.4", 5), Endpoint("2001:db8::1", 6)),
 }
 

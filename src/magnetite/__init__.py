@@ -5,19 +5,21 @@ async with magnetite.open_client(port=6881) as client:
     await download.completed()
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # type checkers know it; while `typing` is imported Ctrl-C would show a traceback
 
 if TYPE_CHECKING:
     from magnetite.client import Client, fetch_metadata, open_client, open_dht_node
     from magnetite.download import Download, Progress
     from magnetite.errors import MagnetiteError, Reason
     from magnetite.ids import InfoHash, NodeId
+    from magnetite.net.portmap.mapping import PortMapping
     from magnetite.swarm.preference import Preference
     from magnetite.swarm.reader import Reader
     from magnetite.swarm.throttle import Limits
     from magnetite.torrent.magnet import MagnetLink, parse_magnet
     from magnetite.torrent.metainfo import Metainfo, decode_torrent, encode_torrent
     from magnetite.torrent.selection import FileSelection, parse_selection
+    from magnetite.wire.mse.policy import Encryption
 else:
     # Imported when they are asked for: the program's first lines must run before the rest is there (`magnetite.cli`).
     _HOMES = {
@@ -25,12 +27,14 @@ else:
         "download": ("Download", "Progress"),
         "errors": ("MagnetiteError", "Reason"),
         "ids": ("InfoHash", "NodeId"),
+        "net.portmap.mapping": ("PortMapping",),
         "swarm.preference": ("Preference",),
         "swarm.reader": ("Reader",),
         "swarm.throttle": ("Limits",),
         "torrent.magnet": ("MagnetLink", "parse_magnet"),
         "torrent.metainfo": ("Metainfo", "decode_torrent", "encode_torrent"),
         "torrent.selection": ("FileSelection", "parse_selection"),
+        "wire.mse.policy": ("Encryption",),
     }
 
     def __getattr__(name):
@@ -46,6 +50,7 @@ else:
 __all__ = [
     "Client",
     "Download",
+    "Encryption",
     "FileSelection",
     "InfoHash",
     "Limits",
@@ -53,6 +58,7 @@ __all__ = [
     "MagnetiteError",
     "Metainfo",
     "NodeId",
+    "PortMapping",
     "Preference",
     "Progress",
     "Reader",

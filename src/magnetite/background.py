@@ -1,8 +1,8 @@
-"""Tasks beside a block of code that somebody else writes."""
+"""Tasks beside a block of code that somebody else writes, and beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -29,3 +29,15 @@ async def background() -> AsyncIterator[trio.Nursery]:
             raise
     if failure is not None:
         raise failure
+
+
+async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Wait for whichever comes first, and leave the others."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(until: Callable[[], Awaitable[object]]) -> None:
+            await until()
+            nursery.cancel_scope.cancel()
+
+        for each in waits:
+            nursery.start_soon(wait, each)

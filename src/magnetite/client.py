@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 import trio
 
-from magnetite.background import background
+from magnetite.background import background, first_of
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
+from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.schedule import CONTENT_FOR, SEEDS_A_SECOND, SEEDS_AT_ONCE, announce_delay, search_delays
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.download import Download
@@ -35,8 +36,12 @@ from magnetite.events import (
 from magnetite.hub import EventHub, Observer
 from magnetite.ids import InfoHash
 from magnetite.net.base import ByteStream, Listener, Network
-from magnetite.net.ports import open_port
-from magnetite.net.real import RealNetwork
+from magnetite.net.home import Home
+from magnetite.net.outlet import open_outlet
+from magnetite.net.portmap.mapping import IpProtocol, Lease, PortMapping, methods_of
+from magnetite.net.ports import open_ports, open_proxied_ports
+from magnetite.net.socks import parse_proxy
+from magnetite.net.utp.utp import Utp
 from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
 from magnetite.storage.content import OPEN_FILES
@@ -45,27 +50,36 @@ from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.resume import ResumeData
 from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.storage.workers import Workers
-from magnetite.swarm.connection import welcome
+from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.doorkeeper import Doorkeeper
+from magnetite.swarm.greeting import Security, welcome
 from magnetite.swarm.keeper import forget
 from magnetite.swarm.membership import Site
+from magnetite.swarm.peer import Peer
+from magnetite.swarm.picker import MakePicker, PiecePicker
 from magnetite.swarm.places import Places
+from magnetite.swarm.reach import Reach
 from magnetite.swarm.swarm import OpenStorage, Swarm
 from magnetite.swarm.throttle import Limits, Throttles
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.selection import FileSelection
+from magnetite.ways import Carrier
 from magnetite.wire.handshake import Handshake, new_peer_id
+from magnetite.wire.mse.policy import Encryption
 
 log = logging.getLogger(__name__)
 
-ANYWHERE = "0.0.0.0"
-UNBOUND = (ANYWHERE, "::")
+DHT_STATE = "dht.state"  # the file in the state folder that keeps the DHT's contacts, and our ids there
+PROXIED_DHT_STATE = "dht.proxied.state"  # another, so that no id tells who it is that uses the proxy
 CHECKED_WITHIN = 5.0  # seconds we wait to learn whether a torrent is complete, before others are asked for it
 DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
 """A host, by name or address, and a port."""
+
+Bind: TypeAlias = str | Sequence[str] | None
+"""The addresses to be present at, and to send from; None for all of this machine's."""
 
 Named: TypeAlias = tuple[Source, Address]
 
@@ -77,45 +91,73 @@ Torrent: TypeAlias = str | MagnetLink | Metainfo
 async def open_client(
     *,
     port: int | None = None,
-    bind: str = ANYWHERE,
+    bind: Bind = None,
+    interface: str | None = None,
+    proxy: str | None = None,
     bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
     dht: bool = True,
     state: str | Path | None = None,
     observe: Observer | None = None,
     places: Places | None = None,
     limits: Limits = Limits(),  # noqa: B008  # a value
+    encryption: Encryption = Encryption.ALLOW,
+    port_mapping: PortMapping = PortMapping.OFF,
+    lsd: bool = False,
+    utp: bool = True,
     dial_rate: float = DIAL_RATE,
     query_rate: float = QUERY_RATE,
     address_rate: float = ADDRESS_RATE,
     network: Network | None = None,
     rng: random.Random | None = None,
+    storage: OpenStorage | None = None,
+    make_choker: MakeChoker[Peer] = TitForTat,
+    make_picker: MakePicker = PiecePicker,
 ) -> AsyncIterator[Client]:
-    """A client that listens on `port` (TCP for peers, UDP for the DHT) of the address `bind`.
+    """A client that listens on `port` (TCP for peers, UDP for the DHT) of the addresses `bind`.
 
-    Without `port` the first free one of 6881 to 6889, or any. `state` is a folder for what outlives the client: the
-    DHT's contacts, and resume data; without it nothing does. `observe` is called with every event, and must not raise.
+    Without `bind` it is present at all addresses, of IPv4 and IPv6; with it nothing is sent from any other. With
+    `interface` (`tun0`) nothing is sent or taken but by that one, and nothing at all while it is away. Without `port`
+    it takes the first free one of 6881 to 6889, or any. With `proxy`, `socks5://[user:password@]host:port`, nothing is
+    sent but to that one, names are looked up by it alone, and nobody can dial us but by uTP.
+    `state` is a folder for what outlives the client: the DHT's contacts, and resume data; without it nothing does.
+    `observe` is called with every event, and must not raise.
     `places` bounds the connections, `limits` the rates of all torrents together; see `Download.limit` for those of one.
+    `encryption` is for connections in both directions; docs/transport.md says what each policy means.
+    `port_mapping` has the router forward `port` to us; `lsd` finds peers in the local network (BEP 14). Neither
+    happens unasked, nor on a network that is given.
+    With `utp` peers are reached, and reach us, by uTP as well as by TCP.
+    `storage` is where content goes instead of files, `make_choker` and `make_picker` decide in our own's place whom to
+    serve and which piece to begin.
     Leaving the block stops all downloads, saves their state, and leaves no task, thread or socket behind.
 
-    Raises NetworkError if it cannot listen.
+    Raises NetworkError if it cannot listen, or if the proxy does not do what is needed, LocalProtocolError for a
+    `proxy` that is none.
     """
-    network = network or RealNetwork()
     rng = rng or random.SystemRandom()
     hub = EventHub(*([observe] if observe else []))
     folder = Path(state) if state is not None else None
     async with AsyncExitStack() as stack:
-        listener, socket = await open_port(network, bind, port)
-        stack.push_async_callback(listener.aclose)
-        stack.push_async_callback(socket.aclose)
+        addresses = _addresses(bind)
+        mapping_methods = methods_of(port_mapping, is_tied=interface is not None or addresses is not None)
+        via = None if proxy is None else parse_proxy(proxy)
+        network = await stack.enter_async_context(open_outlet(network, addresses, interface, via, hub.emit))
+        if via is None:
+            ports = await stack.enter_async_context(open_ports(network, addresses, port))
+        else:
+            ports = await stack.enter_async_context(open_proxied_ports(network, needed=dht))
+            mapping_methods, lsd = (), False
+        packets = Utp(ports.sockets, rng) if utp else None
+        if packets is not None:
+            stack.push_async_callback(packets.aclose)
         node = None
         if dht:
             opening = open_node(
                 network,
-                [socket],
+                ports.sockets if packets is None else packets.sockets,
                 rng=rng,
                 emit=hub.emit,
                 bootstrap=bootstrap,
-                state_path=folder / "dht.state" if folder else None,
+                state_path=folder / (DHT_STATE if via is None else PROXIED_DHT_STATE) if folder else None,
                 query_rate=query_rate,
                 address_rate=address_rate,
             )
@@ -123,21 +165,35 @@ async def open_client(
         site = Site(
             network=network,
             peer_id=new_peer_id(rng),
-            scope=listener.local.scope,
-            local_ip=None if bind in UNBOUND else bind,
-            listen_port=listener.local.port,
-            dht_port=node.local.port if node else None,
+            security=Security(encryption, rng),
+            local=ports.local,
+            reach=Reach(ports.local[0].port if ports.listeners else None),
+            dht_port=node.local.port if node and via is None else None,
             places=places or Places(),
             pacer=Pacer(dial_rate, burst=int(dial_rate)),
             rng=random.Random(rng.getrandbits(256)),  # nothing secret, and a system call for every piece would be slow
             emit=hub.emit,
             throttles=Throttles(limits),
+            utp=packets,
+            make_choker=make_choker,
+            make_picker=make_picker,
         )
-        client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None)
+        client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None, storage)
         stack.push_async_callback(client._close_workers)
         async with background() as nursery:
-            nursery.start_soon(client._accept_forever, listener)
+            for listener in ports.listeners:
+                nursery.start_soon(client._accept_forever, listener)
+            if packets is not None:
+                for task in packets.tasks(is_alone=node is None):
+                    nursery.start_soon(task)
+                for each in packets.ports:
+                    nursery.start_soon(client._accept_forever, each, Carrier.UTP)
             nursery.start_soon(client._run_forever)
+            home = Home(network, ports.local, interface, rng, hub.emit)
+            if mapping_methods:
+                nursery.start_soon(home.keep_mapped, mapping_methods, client._on_mapped)
+            if lsd:
+                nursery.start_soon(home.meet_neighbours, client._announced, client._on_neighbour)
             yield client
 
 
@@ -145,7 +201,9 @@ async def open_client(
 async def open_dht_node(
     *,
     port: int = 6881,
-    bind: str | Sequence[str] = ANYWHERE,
+    bind: Bind = None,
+    interface: str | None = None,
+    proxy: str | None = None,
     bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
     state: str | Path | None = None,
     observe: Observer | None = None,
@@ -154,26 +212,32 @@ async def open_dht_node(
     address_rate: float = ADDRESS_RATE,
     limits: AnswerLimits = AnswerLimits(),  # noqa: B008  # a value
     blocklist: Blocklist = Blocklist(),  # noqa: B008  # a value
+    port_mapping: PortMapping = PortMapping.OFF,
     network: Network | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[DhtNode]:
     """A DHT node by itself, for those who want no torrents; `state` is the file it remembers itself in.
 
-    `bind` may name several addresses, of IPv4 and IPv6: see `open_node`, which tells of the other arguments. Raises
-    NetworkError if one cannot be bound.
+    For `bind`, `interface`, `proxy` and `port_mapping` (of UDP alone) see `open_client`, for the other arguments
+    `open_node`. Raises NetworkError if it cannot be bound, LocalProtocolError for a `proxy` that is none.
     """
-    network = network or RealNetwork()
+    rng = rng or random.SystemRandom()
     hub = EventHub(*([observe] if observe else []))
     async with AsyncExitStack() as stack:
-        sockets = []
-        for ip in (bind,) if isinstance(bind, str) else bind:
-            sockets.append(await network.open_udp(Endpoint(ip, port)))
-            stack.push_async_callback(sockets[-1].aclose)
+        addresses = _addresses(bind)
+        mapping_methods = methods_of(port_mapping, is_tied=interface is not None or addresses is not None)
+        via = None if proxy is None else parse_proxy(proxy)
+        network = await stack.enter_async_context(open_outlet(network, addresses, interface, via, hub.emit))
+        if via is None:
+            ports = await stack.enter_async_context(open_ports(network, addresses, port, listen=False))
+        else:
+            ports = await stack.enter_async_context(open_proxied_ports(network))
+            mapping_methods = ()
         node = await stack.enter_async_context(
             open_node(
                 network,
-                sockets,
-                rng=rng or random.SystemRandom(),
+                ports.sockets,
+                rng=rng,
                 emit=hub.emit,
                 bootstrap=bootstrap,
                 state_path=Path(state) if state is not None else None,
@@ -184,6 +248,10 @@ async def open_dht_node(
                 blocklist=blocklist,
             )
         )
+        if mapping_methods:
+            nursery = await stack.enter_async_context(background())
+            home = Home(network, ports.local, interface, rng, hub.emit)
+            nursery.start_soon(home.keep_mapped, mapping_methods, _ignore, (IpProtocol.UDP,))
         yield node
 
 
@@ -191,7 +259,9 @@ async def fetch_metadata(
     torrent: str | MagnetLink,
     *,
     port: int | None = None,
-    bind: str = ANYWHERE,
+    bind: Bind = None,
+    interface: str | None = None,
+    proxy: str | None = None,
     bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
     state: str | Path | None = None,
     observe: Observer | None = None,
@@ -200,19 +270,35 @@ async def fetch_metadata(
 
     Raises InvalidMagnet, UnsupportedTorrent, InvalidMetainfo, PrivateTorrent or NetworkError.
     """
-    async with open_client(port=port, bind=bind, bootstrap=bootstrap, state=state, observe=observe) as client:
+    async with open_client(
+        port=port,
+        bind=bind,
+        interface=interface,
+        proxy=proxy,
+        bootstrap=bootstrap,
+        state=state,
+        observe=observe,
+    ) as client:
         return await client.fetch_metadata(torrent)
 
 
 class Client:
     """Any number of torrents behind one port and one DHT node. Made by `open_client`."""
 
-    def __init__(self, site: Site, node: DhtNode | None, events: EventHub, resume: ResumeFolder | None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        node: DhtNode | None,
+        events: EventHub,
+        resume: ResumeFolder | None,
+        storage: OpenStorage | None = None,
+    ) -> None:
         self.node = node
         self.events = events
         self.downloads: dict[InfoHash, Download] = {}
         self._site = site
         self._resume = resume
+        self._storage = storage
         self._swarms: dict[InfoHash, Swarm] = {}
         events.observe(self._count)
         self._doorkeeper = Doorkeeper()
@@ -223,9 +309,27 @@ class Client:
 
     @property
     def port(self) -> int:
-        """Where peers reach us."""
-        assert self._site.listen_port is not None
-        return self._site.listen_port
+        """Where we listen."""
+        return self._site.local[0].port
+
+    @property
+    def announced_port(self) -> int | None:
+        """Where peers dial us by IPv4: what a router maps to our port, or that itself. None where nobody can."""
+        return self._site.reach.port(is_ipv6=False)
+
+    def _on_mapped(self, lease: Lease | None) -> None:
+        """A router forwards a port to ours, or does no more."""
+        if self._site.reach.map(lease.external_port if lease else None):
+            for swarm in self._swarms.values():
+                swarm.tell_port()
+
+    def _announced(self) -> list[InfoHash]:
+        """What others may know that we have, or want."""
+        return [info_hash for info_hash in self.downloads if info_hash in self._swarms]
+
+    def _on_neighbour(self, info_hash: InfoHash, endpoint: Endpoint) -> bool:
+        """Somebody in the local network announced one of our torrents; whether that is news."""
+        return self._swarms[info_hash].members.add(endpoint, Source.LSD, endpoint.ip)
 
     def _count(self, event: Event) -> None:
         """Each download tells what has happened to it, also that of a search's, which knows of no download."""
@@ -254,6 +358,8 @@ class Client:
         *,
         into: str | Path = ".",
         files: FileSelection | None = None,
+        incomplete_dir: str | Path | None = None,
+        preallocate: bool = False,
         peers: Iterable[Address] = (),
         storage: OpenStorage | None = None,
         resume: ResumeData | None = None,
@@ -261,7 +367,9 @@ class Client:
     ) -> Download:
         """Begin to download, or to share what is in the folder `into` already. Files that `files` leaves out stay out.
 
-        `resume` vouches for what is there, as `create_torrent` gives it; without it what an earlier run saved does.
+        With `incomplete_dir` the files are there until they are complete; `preallocate` takes a file's whole room when
+        it is begun. `resume` vouches for what is there, as `create_torrent` gives it; without it what an earlier run
+        saved does.
         `peers` are hosts and ports to dial besides those the DHT names. `super_seed` is for a first seed of a torrent,
         which has all of it (BEP 16). Adding what is there already gives the same Download, with the new peers.
 
@@ -285,7 +393,7 @@ class Client:
         download = self.downloads[link.info_hash] = Download(swarm, link.name, self.node, metainfo)
         running = partial(
             swarm.run,
-            storage or partial(self._open_files, Path(into)),
+            storage or self._storage or self._files_in(Path(into), incomplete_dir, preallocate),
             metainfo=metainfo,
             selection=files or FileSelection(link.files),
             resume=resume,
@@ -330,11 +438,24 @@ class Client:
                 f"the metadata of {info_hash} is being fetched already; wait for it or cancel that"
             )
 
-    def _open_files(
-        self, folder: Path, metainfo: Metainfo, wanted: frozenset[int]
-    ) -> AbstractAsyncContextManager[Storage]:
-        self._workers = self._workers or Workers(THREADS)
-        return open_storage(metainfo, folder, wanted, workers=self._workers, open_files=self._files)
+    def _files_in(self, folder: Path, incomplete_dir: str | Path | None, preallocate: bool) -> OpenStorage:
+        incomplete = None if incomplete_dir is None else Path(incomplete_dir)
+        if incomplete is not None and incomplete.resolve() == folder.resolve():
+            incomplete = None
+
+        def open_files(metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:
+            self._workers = self._workers or Workers(THREADS)
+            return open_storage(
+                metainfo,
+                folder,
+                wanted,
+                incomplete=incomplete,
+                preallocate=preallocate,
+                workers=self._workers,
+                open_files=self._files,
+            )
+
+        return open_files
 
     async def _close_workers(self) -> None:
         if self._workers is not None:
@@ -394,6 +515,7 @@ class Client:
             await swarm.until_resumed()
             if swarm.exchange.is_seeding:
                 await trio.sleep_until(self._seed_turns.reserve(trio.current_time()))
+            families = self.node.families
             async with self.node.get_peers(swarm.info_hash) as search:
                 if announce:
                     search.be_thorough()
@@ -402,10 +524,17 @@ class Client:
                 async for endpoint in search:
                     swarm.members.add(endpoint, Source.DHT)
                 if announce:
-                    await search.announce(self.port)
+                    await self._announce(search)
             is_settled = swarm.exchange.peers or swarm.exchange.is_seeding
             with trio.move_on_after(announce_delay(self._site.rng) if is_settled else next(delays)):
-                await swarm.until_extended()
+                await first_of(swarm.until_search_wanted, partial(self.node.wait_wider, families))
+
+    async def _announce(self, search: PeerSearch) -> None:
+        port = self.announced_port
+        if port is not None:
+            await search.announce(port, ipv6_port=self.port)
+        elif self._site.utp is not None:  # where the proxy sends our datagrams from, some may come in
+            await search.announce(self.port or 1, implied_port=True)
 
     async def _resolve_peers(self, swarm: Swarm, named: Iterable[Named]) -> None:
         for source, address in named:
@@ -426,19 +555,19 @@ class Client:
             log.warning("%s:%d: %s", *address, error)
             return []
 
-    async def _accept_forever(self, listener: Listener) -> None:
+    async def _accept_forever(self, listener: Listener, carrier: Carrier = Carrier.TCP) -> None:
         async with trio.open_nursery() as nursery:
             while True:
                 stream = await listener.accept()
                 if self._doorkeeper.admit(stream.remote.ip):
-                    nursery.start_soon(self._serve, stream)
+                    nursery.start_soon(self._serve, stream, carrier)
                 else:
                     await stream.aclose()
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def _serve(self, stream: ByteStream, carrier: Carrier) -> None:
         """Somebody dialled us: let it say which torrent it wants, and hand it to that swarm."""
         try:
-            connection = await welcome(stream, self._answer)
+            connection = await welcome(stream, carrier, self._swarms, self._answer, self._site.security)
         except (NetworkError, RemoteProtocolError) as error:
             log.debug("turned %s away: %s", stream.remote, error)
             return
@@ -453,6 +582,14 @@ class Client:
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)
         return swarm.members.handshake if swarm else None
+
+
+def _ignore(lease: Lease | None) -> None:
+    """A DHT node is known by where its datagrams come from."""
+
+
+def _addresses(bind: Bind) -> Sequence[str] | None:
+    return (bind,) if isinstance(bind, str) else bind
 
 
 def _named(link: MagnetLink, peers: Iterable[Address]) -> list[Named]:

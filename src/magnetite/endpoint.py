@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -123,3 +124,8 @@ def is_contactable(endpoint: Endpoint, own: Scope) -> bool:
     """
     scope = endpoint.scope
     return endpoint.port != 0 and scope is not Scope.NOWHERE and (scope is Scope.GLOBAL or scope is own)
+
+
+def may_contact(endpoint: Endpoint, local: Iterable[Endpoint]) -> bool:
+    """Whether a stranger's endpoint may be contacted from one of our sockets, bound to `local`: one of its family."""
+    return any(own.is_ipv6 is endpoint.is_ipv6 and is_contactable(endpoint, own.scope) for own in local)

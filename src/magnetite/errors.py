@@ -14,6 +14,8 @@ class Reason(Enum):
     CONNECT_TIMEOUT = "no answer to the connection attempt"
     HANDSHAKE_TIMEOUT = "no handshake in time"
     WRONG_INFO_HASH = "wanted another torrent"
+    NOT_ENCRYPTED = "does not encrypt, which we require"
+    NO_COMMON_ENCRYPTION = "no encryption that both sides accept"
     OURSELVES = "it is this client"
     DUPLICATE = "already connected"
     TOO_MANY_PEERS = "too many peers"
@@ -43,9 +45,12 @@ class Reason(Enum):
     INVALID_ARGUMENT = "not a valid argument"
     # this machine
     ADDRESS_UNAVAILABLE = "cannot listen on that address"
+    PROXY_FAILED = "the proxy does not do it"
     NAME_NOT_FOUND = "the name does not resolve"
     NO_BOOTSTRAP = "no node of the DHT answered"
     NO_NODE = "no node is running here"
+    NO_GATEWAY = "no router here maps ports"
+    MAPPING_REFUSED = "the router does not map the port"
     NOT_FOUND = "nobody in the DHT has it"
     CONFLICT = "somebody else has written meanwhile"
     DISK_FULL = "the disk is full"
@@ -57,6 +62,7 @@ class Reason(Enum):
     CONTENT_DIFFERS = "what is on disk is not what the torrent holds"
     # our own doing
     PAUSED_BY_USER = "paused by the user"
+    RUN_FAILED = "a run of a study failed"
     TIMEOUT = "out of time"
     INTERRUPTED = "interrupted"
     SHUTTING_DOWN = "shutting down"
@@ -150,3 +156,9 @@ class NetworkError(MagnetiteError):
     """A socket could not be opened, connected or used; `reason` says which way."""
 
     reason = Reason.CONNECTION_LOST
+
+
+class StudyError(MagnetiteError):
+    """A study that is none, that is not there, or that was asked for what it has not."""
+
+    reason = Reason.INVALID_ARGUMENT

@@ -16,6 +16,7 @@ from msgspec import Struct
 from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason
 from magnetite.ids import InfoHash, NodeId
+from magnetite.ways import Carrier, Cipher
 
 SCHEMA_VERSION = 1  # of `as_record`; raised when a field changes its meaning or goes
 
@@ -27,6 +28,8 @@ class Source(Enum):
     MAGNET = "magnet"  # x.pe
     USER = "user"  # --peer
     PEX = "pex"  # another peer named it (BEP 11)
+    HOLEPUNCH = "holepunch"  # a peer that both know brought us together (BEP 55)
+    LSD = "lsd"  # it said so itself, by multicast (BEP 14)
     INCOMING = "incoming"
 
 
@@ -74,6 +77,28 @@ class NetworkLost(Event, frozen=True):
 
 
 class NetworkReturned(Event, frozen=True):
+    local: Endpoint
+
+
+class InterfaceLost(Event, frozen=True):
+    """What we are tied to is away: `interface tun0` or `address 10.8.0.2`. Nothing is sent until it is back."""
+
+    name: str
+
+
+class InterfaceReturned(Event, frozen=True):
+    """The sockets are open again."""
+
+    name: str
+
+
+class ProxyLost(Event, frozen=True):
+    """The proxy carries no datagrams of the socket `local` any more. None are sent until it does again."""
+
+    local: Endpoint
+
+
+class ProxyReturned(Event, frozen=True):
     local: Endpoint
 
 
@@ -138,6 +163,26 @@ class ItemStored(Event, frozen=True):
     endpoint: Endpoint
 
 
+# -- the router ------------------------------------------------------------------------------------------------------
+
+
+class PortMapped(Event, frozen=True):
+    """A router forwards `external` to us for `lifetime` seconds; it is renewed before that."""
+
+    method: str  # pcp, natpmp or upnp
+    local: Endpoint
+    external: Endpoint  # 0.0.0.0 where the router does not say its address
+    lifetime: float
+
+
+class PortMappingFailed(Event, frozen=True):
+    """No router forwards our port; it is tried again after `retry_in` seconds."""
+
+    reason: Reason
+    detail: str
+    retry_in: float
+
+
 # -- one torrent -----------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +203,18 @@ class PeerConnected(TorrentEvent, frozen=True):
     endpoint: Endpoint
     source: Source
     client: str
+    carrier: Carrier
+    cipher: Cipher
+
+
+class WayFailed(TorrentEvent, frozen=True):
+    """One of several ways to a peer led nowhere; what becomes of the dial another event tells."""
+
+    endpoint: Endpoint
+    carrier: Carrier
+    encrypted: bool
+    reason: Reason
+    detail: str
 
 
 class PeerFailed(TorrentEvent, frozen=True):

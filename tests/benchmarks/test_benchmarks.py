@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import dht, transfer
+from tests.benchmarks import dht, simulation, transfer, transport, transport_encryption
 from tests.benchmarks.figures import Figure, table
 
 
@@ -32,7 +32,27 @@ def test_a_quick_transfer_gives_figures() -> None:
     assert all(figure.measure.startswith("d1") and figure.measured for figure in figures)
 
 
+def test_a_quick_run_of_utp_gives_figures() -> None:
+    figures = transport.MEASURES["down"](True)
+    assert all(figure.measured for figure in figures)
+    assert len(figures) == 2
+
+
 def test_a_transfer_that_is_not_measured_cannot_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         transfer.main(["--only", "d99"])
     assert "d99" in capsys.readouterr().err
+
+
+def test_a_quick_encrypted_transfer_gives_figures() -> None:
+    figures = transport_encryption.MEASURES["rc4"](True)
+    assert figures
+    assert all(figure.measured for figure in figures)
+
+
+@pytest.mark.parametrize("name", simulation.ROWS)
+def test_a_quick_simulation_gives_figures(name: str) -> None:
+    figures = simulation.ROWS[name](True)
+    assert figures
+    assert all(figure.measured for figure in figures)
+    assert name != "determinism" or figures[0].is_met

@@ -57,15 +57,15 @@ class Seeds:
 
 
 @contextmanager
-def seeding(payload: Payload, count: int, folder: Path) -> Iterator[Seeds]:
-    """`count` libtorrent sessions that seed `payload`."""
+def seeding(payload: Payload, count: int, folder: Path, *options: str) -> Iterator[Seeds]:
+    """`count` libtorrent sessions that seed `payload`; for `options` see `transfer_libtorrent`."""
     with ExitStack() as stack:
         processes = []
         for number in range(min(count, MOST_PROCESSES)):
             numbers = range(number, count, MOST_PROCESSES)
             first = 2 + number * (count // MOST_PROCESSES + 1)
             command = python(
-                "transfer_libtorrent", "seed", payload.torrent, payload.folder, str(len(numbers)), str(first)
+                "transfer_libtorrent", "seed", payload.torrent, payload.folder, str(len(numbers)), str(first), *options
             )
             processes.append(stack.enter_context(started(command, folder / f"seed{number}.log")))
         yield Seeds(processes)
@@ -74,22 +74,24 @@ def seeding(payload: Payload, count: int, folder: Path) -> Iterator[Seeds]:
 # -- downloading -----------------------------------------------------------------------------------------------------
 
 
-def download(client: str, payload: Payload, seeds: Seeds, folder: Path) -> Run:
-    """Download `payload` into `folder`, which is empty. Raises Stalled where it does not arrive as it was sent."""
+def download(client: str, payload: Payload, seeds: Seeds, folder: Path, *options: str) -> Run:
+    """Download `payload` into `folder`, which is empty; `options` are those of the client.
+
+    Raises Stalled where it does not arrive as it was sent.
+    """
     seeds.first_connected()
-    run = {"magnetite": _by_magnetite, "libtorrent": _by_libtorrent, "aria2c": _by_aria2}[client](
-        payload, seeds, folder
-    )
+    begin = {"magnetite": _by_magnetite, "libtorrent": _by_libtorrent, "aria2c": _by_aria2}[client]
+    run = begin(payload, seeds, folder, options)
     if not payload.is_in(folder):
         raise Stalled(f"{client} says that it has everything, and has not")
     return run
 
 
-def _by_magnetite(payload: Payload, seeds: Seeds, folder: Path) -> Run:
+def _by_magnetite(payload: Payload, seeds: Seeds, folder: Path, options: Sequence[str]) -> Run:
     peers = [word for endpoint in seeds.endpoints for word in ("--peer", endpoint)]
     began = time.monotonic()
     with started(
-        [MAGNETITE, "get", payload.torrent, "--dir", folder, *_our_network(folder), *peers], folder / "log"
+        [MAGNETITE, "get", payload.torrent, "--dir", folder, *_our_network(folder), *peers, *options], folder / "log"
     ) as process:
         process.hear(" verified, in ", PATIENCE)
         ended = time.monotonic()
@@ -98,8 +100,8 @@ def _by_magnetite(payload: Payload, seeds: Seeds, folder: Path) -> Run:
         return Run(ended - connected, ended - began, cpu, process.cpu_seconds_until(connected), process.peak)
 
 
-def _by_libtorrent(payload: Payload, seeds: Seeds, folder: Path) -> Run:
-    with _leech(payload, seeds.endpoints, folder) as process:
+def _by_libtorrent(payload: Payload, seeds: Seeds, folder: Path, options: Sequence[str]) -> Run:
+    with _leech(payload, [*seeds.endpoints, *options], folder) as process:
         start = process.cpu_seconds()
         process.say()
         began, _, ended = map(float, process.hear(".", PATIENCE).split())
@@ -110,11 +112,11 @@ def _by_libtorrent(payload: Payload, seeds: Seeds, folder: Path) -> Run:
         return Run(ended - seeds.first_connected(), ended - began, cpu, 0.0, process.peak)
 
 
-def _by_aria2(payload: Payload, seeds: Seeds, folder: Path) -> Run:
+def _by_aria2(payload: Payload, seeds: Seeds, folder: Path, options: Sequence[str]) -> Run:
     with tracking(seeds.endpoints) as tracker:
         mark = "0123456789abcdef"
         tell = (f"--gid={mark}", "--on-bt-download-complete=/usr/bin/touch")  # it is called with the id as a file name
-        command = _aria2(payload, folder, tracker, "--seed-time=0", "--check-integrity=false", *tell)
+        command = _aria2(payload, folder, tracker, "--seed-time=0", "--check-integrity=false", *tell, *options)
         began = time.monotonic()
         with started(command, folder / "log", folder) as process:
             cpu = process.wait(PATIENCE)

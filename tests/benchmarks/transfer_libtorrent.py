@@ -1,4 +1,5 @@
-"""libtorrent on loopback, as a process: `seed TORRENT FOLDER [SESSIONS]`, or `leech TORRENT FOLDER HOST:PORT...`.
+"""libtorrent on loopback, as a process: `seed TORRENT FOLDER SESSIONS FIRST [encrypting]`, or `leech TORRENT FOLDER
+HOST:PORT... [encrypting]`.
 
 A seed prints the endpoints it listens on, one session an address; for each line it is sent it prints when it was first
 connected to since the last such line. A leech prints `ready`, begins at a line, and prints when it added the torrent,
@@ -6,7 +7,8 @@ was connected last, and had everything. Times are seconds of the monotonic clock
 with their standard input.
 
 The settings are those that make libtorrent fastest here: its own preset for fast seeds, without what that does to
-writing (a queue of 7 MiB to the disk instead of 100), plain TCP without obfuscation, no limit of any kind.
+writing (a queue of 7 MiB to the disk instead of 100), plain TCP, no limit of any kind. It does not encrypt, but an
+`encrypting` seed does where it is asked to, and an `encrypting` leech asks for it.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ FAST = {
     | lt.alert.category_t.connect_notification
     | lt.alert.category_t.peer_notification,
 }
+RC4_ALONE = {"out_enc_policy": lt.enc_policy.pe_forced, "allowed_enc_level": lt.enc_level.pe_rc4}
 
 
 def open_session(address: str, more: Mapping[str, object] = {}) -> lt.session:
@@ -59,8 +62,10 @@ def torrent(path: str, folder: str) -> lt.add_torrent_params:
 class Seed:
     """Sessions that have everything, and when the first of them was connected to."""
 
-    def __init__(self, path: str, folder: str, sessions: int, first_address: int) -> None:
+    def __init__(self, path: str, folder: str, sessions: int, first_address: int, *, encrypting: bool) -> None:
         more: dict[str, object] = {"seeding_outgoing_connections": False}
+        if encrypting:
+            more["in_enc_policy"] = lt.enc_policy.pe_enabled
         if sessions > 1:
             more["aio_threads"] = 2  # each
         self._sessions = []
@@ -90,8 +95,8 @@ class Seed:
                     self.connected = now
 
 
-def run_seed(path: str, folder: str, sessions: int, first_address: int) -> None:
-    seed = Seed(path, folder, sessions, first_address)
+def run_seed(path: str, folder: str, sessions: int, first_address: int, *, encrypting: bool) -> None:
+    seed = Seed(path, folder, sessions, first_address, encrypting=encrypting)
     time.sleep(0.5)  # until they listen
     seed.watch()
     print(*seed.endpoints(first_address), flush=True)
@@ -100,8 +105,8 @@ def run_seed(path: str, folder: str, sessions: int, first_address: int) -> None:
         seed.connected = 0.0
 
 
-def run_leech(path: str, folder: str, peers: list[str]) -> None:
-    session = open_session("127.0.0.1")
+def run_leech(path: str, folder: str, peers: list[str], *, encrypting: bool) -> None:
+    session = open_session("127.0.0.1", RC4_ALONE if encrypting else {})
     print("ready", flush=True)
     sys.stdin.readline()
     began, connected = time.monotonic(), 0.0
@@ -129,6 +134,6 @@ def run_leech(path: str, folder: str, peers: list[str]) -> None:
 if __name__ == "__main__":
     role, path, folder, *rest = sys.argv[1:]
     if role == "seed":
-        run_seed(path, folder, int(rest[0]), int(rest[1]))
+        run_seed(path, folder, int(rest[0]), int(rest[1]), encrypting="encrypting" in rest)
     else:
-        run_leech(path, folder, rest)
+        run_leech(path, folder, [peer for peer in rest if ":" in peer], encrypting="encrypting" in rest)

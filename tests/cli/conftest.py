@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from magnetite import cli
 
 PATIENCE = 20  # seconds
+LONGEST = 120  # seconds for a test, or for what is set up for it
 Start = Callable[..., "subprocess.Popen[str]"]
 OFFLINE = ("--no-dht", "--bind", "127.0.0.1", "--port", "0")
 
@@ -34,6 +37,40 @@ class Result:
 
 
 Invoke = Callable[..., Result]
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Nothing here waits for ever: neither for a line that no program prints, nor for peers that are not there."""
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"not done within {LONGEST} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with bounded():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with bounded():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    with bounded():
+        return (yield)
 
 
 @pytest.fixture
@@ -100,7 +137,9 @@ def seeder(payload: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "share", payload, "--no-dht", "--bind", "127.0.0.1", "--port", port, "--state", folder / "state"
         )
         assert process.stdout is not None
-        yield process.stdout.readline().strip(), f"127.0.0.1:{port}"
+        magnet = process.stdout.readline().strip()
+        assert magnet, "the seeder ended before it shared anything"  # else every test would wait for it in vain
+        yield magnet, f"127.0.0.1:{port}"
 
 
 def free_port() -> int:

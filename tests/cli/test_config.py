@@ -28,6 +28,7 @@ VERBS = dict(verbs(magnetite))
 FLAGS = [(name, option) for name, verb in VERBS.items() for option in verb.params if isinstance(option, click.Option)]
 EXAMPLES = {
     "bind": "127.0.0.1",
+    "proxy": "socks5://127.0.0.1:1080",
     "bootstrap": "example.org:6881",
     "files": "*.iso",
     "max-download": "500k",
@@ -69,6 +70,15 @@ def test_every_flag_of_every_verb_can_be_set(verb: str, option: click.Option, tm
     path.write_text(f"[{verb}]\n{long_name(option)} = {toml}\n")
     typed = [f"--{long_name(option)}"] if option.is_flag or option.count else [f"--{long_name(option)}", str(value)]
     assert effect(verb, defaults=read_config(path, magnetite)) == effect(verb, *typed) != effect(verb)
+
+
+def test_a_rate_may_be_a_number_of_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("max-download = 500000\n")
+    assert effect("get", defaults=read_config(path, magnetite)) == effect("get", "--max-download", "500000")
+    path.write_text("max-download = 12\n")
+    with pytest.raises(click.UsageError, match=r"max-download: .*too slow"):
+        read_config(path, magnetite)
 
 
 def test_what_is_typed_counts_more(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from magnetite.cli.run import DRAIN, run
 from magnetite.errors import InvalidMagnet, Reason, StorageError
 from tests.cli.conftest import OFFLINE, PATIENCE, Start
 
+SRC = Path(__file__).parents[2] / "src"
+
 SLOW_TO_SAVE = """
 import trio
 from magnetite.cli.run import run
@@ -139,6 +141,12 @@ def test_ctrl_c_while_the_program_is_imported_ends_it_in_silence(where: str) -> 
     program = INTERRUPTED_WHILE_IMPORTING.replace("WHERE", repr(where))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
+def test_little_is_imported_before_ctrl_c_is_listened_to() -> None:
+    program = "import sys, magnetite.cli; print([name for name in ('typing', 'trio', 'click') if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, cwd=SRC, timeout=PATIENCE)
+    assert ended.stdout == b"[]\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

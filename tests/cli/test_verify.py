@@ -48,6 +48,25 @@ def test_what_is_wrong_is_told_for_each_file_and_nothing_is_changed(invoke: Invo
     assert content(copy) == before
 
 
+def test_a_file_that_goes_on_after_its_end_is_told_and_the_others_are_checked(
+    invoke: Invoke, torrent: Path, copy: Path
+) -> None:
+    with (copy / "payload" / "one.bin").open("ab") as file:
+        file.write(b"more")
+    result = invoke("verify", torrent, "--dir", copy)
+    assert result.code == ExitCode.DIFFERS
+    assert result.out == "longer   payload/one.bin: 4 bytes too many at its end\nright    payload/sub/two.txt\n"
+
+
+def test_what_is_no_file_counts_as_missing(invoke: Invoke, torrent: Path, copy: Path) -> None:
+    one = copy / "payload" / "one.bin"
+    one.unlink()
+    one.mkdir()
+    result = invoke("verify", torrent, "--dir", copy)
+    assert result.code == ExitCode.DIFFERS
+    assert result.out.startswith("missing  payload/one.bin\n")
+
+
 def test_a_partial_file_is_looked_at_and_keeps_its_name(invoke: Invoke, torrent: Path, copy: Path) -> None:
     one = copy / "payload" / "one.bin"
     one.rename(one.with_name("one.bin.part"))

@@ -23,6 +23,7 @@ from tests.interop.running import Running
 
 NODES = 16
 Start = Callable[..., Running]
+Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 def require(reason: str | None) -> None:
@@ -39,18 +40,48 @@ def missing_program(*programs: str) -> str | None:
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def require_namespaces() -> None:
     require(None if os.geteuid() == 0 else "network namespaces need root")
     require(missing_program("ip", "unshare", "nsenter"))
     require(None if find_spec("libtorrent") else "not installed: libtorrent")
     probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True, check=False)
     require(probe.stderr.strip() or None)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    require_namespaces()
     lab = Lab()
     try:
         yield lab
     finally:
         lab.close()
+
+
+@pytest.fixture(scope="session")
+def homes() -> Iterator[Lab]:
+    """Two homes behind routers, as homes.sh lays them out."""
+    require_namespaces()
+    require(missing_program("nft"))
+    lab = Lab("homes.sh")
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def at_home(homes: Lab, tmp_path: Path) -> Iterator[Spawn]:
+    """Start something in a namespace of theirs; whatever still runs when the test ends is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str | Path, client: str | None, name: str) -> subprocess.Popen[bytes]:
+        running.append(homes.spawn(*command, client=client, log=tmp_path / name))
+        return running[-1]
+
+    yield start
+    for process in running:
+        kill(process)
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +164,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for client in clients:
         client.kill()
+
+
+@pytest.fixture(scope="session")
+def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The internet of links.sh, with a DHT of each family."""
+    require_namespaces()
+    require(missing_program("nft"))
+    lab = Lab("links.sh")
+    log = tmp_path_factory.mktemp("links") / "log"
+    try:
+        dht = lab.spawn(sys.executable, HERE / "our_dht.py", "8", log=log)
+        wait_until(lambda: "nodes known" in log.read_text() and int(log.read_text().split()[-1]) >= 96, 60, "the DHTs")
+        yield lab
+        kill(dht)
+    finally:
+        lab.close()

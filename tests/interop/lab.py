@@ -15,10 +15,10 @@ ROUTER = "10.1.0.1:6881"  # the first node of the DHT
 
 
 class Lab:
-    """The namespaces of `lab.sh`. Everything spawned in them ends with `close`."""
+    """The namespaces of `lab.sh`, or of another layout. Everything spawned in them ends with `close`."""
 
-    def __init__(self) -> None:
-        command = ["unshare", "-n", "-m", "-p", "-f", "--mount-proc", "--kill-child", str(HERE / "lab.sh")]
+    def __init__(self, layout: str = "lab.sh") -> None:
+        command = ["unshare", "-n", "-m", "-p", "-f", "--mount-proc", "--kill-child", str(HERE / layout)]
         self._outer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._outer.stdout is not None
         if self._outer.stdout.readline().strip() != "ready":
@@ -26,9 +26,10 @@ class Lab:
         pid = self._outer.pid
         self._inner = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
 
-    def spawn(self, *command: str | Path, client: int | None = None, log: Path) -> subprocess.Popen[bytes]:
-        """Run a command on the bridge, or as client 1 to 4; what it prints goes to `log`."""
-        inside = [] if client is None else ["ip", "netns", "exec", f"c{client}"]
+    def spawn(self, *command: str | Path, client: int | str | None = None, log: Path) -> subprocess.Popen[bytes]:
+        """Run a command on the bridge, or as client 1 to 4, or in a namespace by name; what it prints goes to `log`."""
+        namespace = client if isinstance(client, str) else f"c{client}"
+        inside = [] if client is None else ["ip", "netns", "exec", namespace]
         entered = ["nsenter", "-t", self._inner, "-n", "-m", "-p", *inside, *map(str, command)]
         with log.open("wb") as output:
             environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -13,6 +13,7 @@ from threading import Thread
 
 import libtorrent as lt
 
+ENCRYPTION = {"disabled": lt.enc_policy.disabled, "enabled": lt.enc_policy.enabled, "forced": lt.enc_policy.forced}
 UNCHOKED = {"choke": 0, "unchoke": 8}  # peers, after each of the commands
 
 
@@ -40,13 +41,18 @@ def main() -> None:
     parser.add_argument("--peer", default="", help="ADDRESS:PORT to dial")
     parser.add_argument("--obey", action="store_true", help="do what standard input says")
     parser.add_argument("--unchecked", action="store_true", help="take whatever is in the folder for right")
+    parser.add_argument("--encryption", choices=ENCRYPTION, default="enabled")
+    parser.add_argument("--rc4-alone", action="store_true", help="and no plain text after an encrypted handshake")
+    parser.add_argument("--no-pex", action="store_true", help="hear of nobody from peers (BEP 11)")
+    parser.add_argument("--lsd", action="store_true", help="find peers by multicast (BEP 14)")
+    parser.add_argument("--no-tcp", action="store_true", help="uTP alone")
     options = parser.parse_args()
     session = lt.session(
         {
             "listen_interfaces": options.listen,
             "dht_bootstrap_nodes": options.router,
             "enable_dht": bool(options.router),
-            "enable_lsd": False,
+            "enable_lsd": options.lsd,
             "enable_upnp": False,
             "enable_natpmp": False,
             "dht_ignore_dark_internet": False,  # 10/8 is all there is here
@@ -55,6 +61,11 @@ def main() -> None:
             "dht_announce_interval": 10,  # s; its default of minutes is longer than a test
             "min_reconnect_time": 1,  # s; as above
             "unchoke_interval": 1,  # s; how soon a choke is one
+            "enable_incoming_tcp": not options.no_tcp,
+            "enable_outgoing_tcp": not options.no_tcp,
+            "out_enc_policy": ENCRYPTION[options.encryption],
+            "in_enc_policy": ENCRYPTION[options.encryption],
+            "allowed_enc_level": lt.enc_level.rc4 if options.rc4_alone else lt.enc_level.both,
             "disable_hash_checks": options.unchecked,
             # A seed dials whom it is told to, nobody else: it refuses a call from an address that it is dialling.
             "seeding_outgoing_connections": bool(options.peer),
@@ -69,6 +80,8 @@ def main() -> None:
     else:
         parameters = lt.parse_magnet_uri(options.what)
     parameters.save_path = options.folder
+    if options.no_pex:
+        parameters.flags |= lt.torrent_flags.disable_pex
     parameters.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     handle = session.add_torrent(parameters)
     handle.set_upload_limit(options.rate)  # the session's limit leaves out peers in private networks

@@ -6,14 +6,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from magnetite.endpoint import Endpoint, Scope
+from magnetite.endpoint import Endpoint
 from magnetite.events import Source
 from magnetite.swarm import candidates
-from magnetite.swarm.candidates import MOST_FAILURES, RETRY_AFTER, CandidatePool
+from magnetite.swarm.candidates import MOST_FAILURES, MOST_OF_ONE, RETRY_AFTER, CandidatePool
 from magnetite.swarm.peer_priority import peer_priority
+from magnetite.ways import Carrier, Way
 
 A, B, C, D = (Endpoint(f"93.184.216.{host}", 6881) for host in range(1, 5))
 A2 = Endpoint(A.ip, 6882)
+PUBLIC = (Endpoint("9.9.9.9", 6881), Endpoint("2600::9", 6881))
 HOME = Endpoint("192.168.1.7", 6881)
 ENDPOINTS = st.sampled_from([A, A2, B, C, D, HOME])
 
@@ -30,7 +32,7 @@ class Promised(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         for bound in ("CAPACITY", "MOST_GOSSIP", "MOST_OF_ONE"):
             self.patch.setattr(candidates, bound, getattr(self, bound))
-        self.pool = CandidatePool(Scope.GLOBAL)
+        self.pool = CandidatePool(PUBLIC)
         self.now = 0.0
         self.handed_out: dict[Endpoint, float] = {}
         self.busy: set[Endpoint] = set()
@@ -56,12 +58,17 @@ class Promised(RuleBasedStateMachine):
     def learn(self, own: Endpoint) -> None:
         self.pool.learn_own(own)
 
-    @rule()
-    def hand_out(self) -> None:
-        endpoint = self.pool.next(self.now)
+    @rule(endpoint=ENDPOINTS)
+    def see_it_done(self, endpoint: Endpoint) -> None:
+        self.pool.note_seed(endpoint)
+
+    @rule(seeding=st.booleans())
+    def hand_out(self, seeding: bool) -> None:
+        endpoint = self.pool.next(self.now, seeding=seeding)
         if endpoint is None:
-            assert self.pool.next_due() > self.now
+            assert self.pool.next_due(seeding=seeding) > self.now
         else:
+            assert not (seeding and self.pool._known[endpoint].is_seed)
             assert endpoint not in self.busy
             assert endpoint.ip not in self.banned
             assert self.now - self.handed_out.get(endpoint, -inf) >= RETRY_AFTER
@@ -88,6 +95,7 @@ class Promised(RuleBasedStateMachine):
     @invariant()
     def it_remembers_no_more_than_it_should(self) -> None:
         assert len(self.pool) <= self.CAPACITY
+        assert self.pool._aside.keys() <= self.pool._known.keys()
         assert len(self.pool._waiting) + len(self.pool._due) <= 2 * self.CAPACITY + len(self.handed_out) * MOST_FAILURES
 
     @invariant()
@@ -104,7 +112,7 @@ TestPromised.settings = settings(max_examples=100)
 
 
 def pool_of(*endpoints: Endpoint) -> CandidatePool:
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     for endpoint in endpoints:
         assert pool.add(endpoint, Source.DHT, 0)
     return pool
@@ -193,7 +201,7 @@ def test_bans_are_bounded_and_the_oldest_goes(monkeypatch):
     [(Source.DHT, False), (Source.INCOMING, False), (Source.USER, True), (Source.MAGNET, True)],
 )
 def test_a_host_behind_the_router_is_believed_of_our_own_user_only(source, taken):
-    assert CandidatePool(Scope.GLOBAL).add(HOME, source, 0) is taken
+    assert CandidatePool(PUBLIC).add(HOME, source, 0) is taken
 
 
 def test_an_endpoint_nobody_named_came_to_us():
@@ -217,7 +225,7 @@ def test_an_empty_pool_is_never_due():
 
 
 def test_one_gossiper_fills_its_share_and_all_of_them_half_the_pool():
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     taken = [
         sum(
             pool.add(Endpoint(f"93.{gossiper}.{n >> 8}.{n & 255}", 1), Source.PEX, 0, f"1.1.1.{gossiper}")
@@ -231,7 +239,7 @@ def test_one_gossiper_fills_its_share_and_all_of_them_half_the_pool():
 
 def test_a_share_is_free_again_where_its_candidates_worked_were_forgotten_or_banned(monkeypatch):
     monkeypatch.setattr(candidates, "MOST_OF_ONE", 1)
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     assert pool.add(A, Source.PEX, 0, "1.1.1.1")
     assert not pool.add(B, Source.PEX, 0, "1.1.1.1")
     pool.next(0)
@@ -247,13 +255,13 @@ def test_a_share_is_free_again_where_its_candidates_worked_were_forgotten_or_ban
 
 
 def test_a_victim_is_not_dialled_at_all_its_ports():
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     named = [pool.add(Endpoint(A.ip, port), Source.PEX, 0, f"1.1.1.{port}") for port in range(1, 100)]
     assert named.count(True) == 1
 
 
 def test_on_the_word_of_a_liar_nobody_is_dialled():
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     pool.add(A, Source.PEX, 0, "1.1.1.1")
     pool.add(B, Source.PEX, 0, "2.2.2.2")
     pool.ban("1.1.1.1")
@@ -262,7 +270,7 @@ def test_on_the_word_of_a_liar_nobody_is_dialled():
 
 
 def test_we_are_not_a_candidate_of_our_own_unless_our_user_says_so():
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     pool.learn_own(A)
     assert not pool.add(A, Source.PEX, 0, "1.1.1.1")
     assert not pool.add(A, Source.DHT, 0)
@@ -280,7 +288,7 @@ def everybody(pool: CandidatePool, now: float) -> list[Endpoint]:
 def test_canonical_priority_decides_among_equals_also_where_we_learn_who_we_are_later(known_first):
     own = Endpoint("198.41.0.4", 6881)
     hosts = [Endpoint(f"93.{n}.216.34", 6881) for n in range(20)]
-    pool = CandidatePool(Scope.GLOBAL)
+    pool = CandidatePool(PUBLIC)
     if known_first:
         pool.learn_own(own)
     for number, endpoint in enumerate(hosts):
@@ -313,3 +321,61 @@ def test_what_is_forgotten_while_it_is_due_is_not_kept_for_ever(monkeypatch):
         pool.ban(f"93.184.2.{now // 60}")
         pool.ban(liar.ip)
     assert len(pool._due) + len(pool._waiting) <= 3 * 2
+
+
+def test_the_way_that_led_to_a_peer_is_remembered_until_a_dial_fails() -> None:
+    pool = CandidatePool(PUBLIC)
+    pool.add(A, Source.DHT, 0.0)
+    assert pool.way(A) is None
+    assert pool.next(0.0) == A
+    pool.reached(A, Way(Carrier.UTP, True))
+    pool.released(A, 10.0)
+    assert pool.way(A) == Way(Carrier.UTP, True)
+    assert pool.next(10.0 + RETRY_AFTER) == A
+    pool.failed(A, 80.0)
+    assert pool.way(A) is None
+    pool.reached(B, Way(Carrier.TCP, False))  # nobody has heard of it any more
+    assert pool.way(B) is None
+
+
+def test_who_spoke_for_itself_in_the_local_network_is_believed_and_dialled_first() -> None:
+    pool = CandidatePool([Endpoint("0.0.0.0", 6881)])
+    near = Endpoint("192.168.7.3", 6881)
+    assert not pool.add(near, Source.DHT, 0.0)
+    assert pool.add(Endpoint("93.184.216.34", 6881), Source.DHT, 0.0)
+    assert pool.add(near, Source.LSD, 0.0, near.ip)
+    assert not pool.add(Endpoint("127.0.0.1", 6881), Source.LSD, 0.0, "127.0.0.1")
+    assert not pool.add(Endpoint("192.168.7.3", 0), Source.LSD, 0.0, near.ip)
+    assert pool.next(0.0) == near
+
+
+def test_one_neighbour_cannot_make_up_many() -> None:
+    pool = CandidatePool([Endpoint("0.0.0.0", 6881)])
+    added = [pool.add(Endpoint("192.168.7.3", port), Source.LSD, 0.0, "192.168.7.3") for port in range(1, 500)]
+    assert sum(added) == MOST_OF_ONE
+
+
+def test_a_seed_does_not_dial_seeds_and_does_so_when_it_is_one_no_more() -> None:
+    pool = pool_of(A, B)
+    pool.note_seed(A)
+    assert [pool.next(0, seeding=True), pool.next(0, seeding=True)] == [B, None]
+    assert pool.next_due(seeding=True) == inf
+    assert pool.next_due() == -inf
+    assert [pool.next(1), pool.next(1)] == [A, None]
+
+
+def test_seeds_left_aside_do_not_keep_others_out_and_do_not_come_back_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "CAPACITY", 1)
+    pool = pool_of(A)
+    pool.note_seed(A)
+    assert pool.next(0, seeding=True) is None
+    assert pool.add(B, Source.DHT, 0)
+    pool.ban(B.ip)
+    assert pool.add(A, Source.DHT, 1)
+    assert [pool.next(1), pool.next(1)] == [A, None]
+
+
+def test_nobody_unknown_is_noted_as_a_seed() -> None:
+    pool = pool_of()
+    pool.note_seed(A)
+    assert len(pool) == 0

@@ -40,3 +40,17 @@ async def test_whoever_brings_pieces_waits_while_too_many_bytes_do(length: int) 
         await trio.testing.wait_all_tasks_blocked()
         assert nursery.child_tasks
         await queue.take()
+
+
+async def test_nobody_waits_while_it_is_open() -> None:
+    queue = filled(MOST_WAITING, MOST_WAITING)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.room)
+        await trio.testing.wait_all_tasks_blocked()
+        queue.open(True)
+    with trio.fail_after(1):
+        await queue.room()
+    queue.open(False)
+    with trio.move_on_after(1) as waiting:
+        await queue.room()
+    assert waiting.cancelled_caught

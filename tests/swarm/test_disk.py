@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -20,10 +21,11 @@ from magnetite.simnet import Fabric
 from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm import commit_queue
-from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY
+from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY, Disk
 from magnetite.swarm.peer import IDLE_TIMEOUT
 from magnetite.torrent.metainfo import Metainfo
-from tests.swarm.swarms import PORT, bytes_of, client_at, content, stored, torrent_of, until, using
+from magnetite.wire.messages import Block, BlockRequest, Choke, Interested, Reject, Request, Unchoke
+from tests.swarm.swarms import PORT, bytes_of, client_at, content, dial, stored, torrent_of, until, using
 from tests.swarm.test_resume import PIECE, a_client, seeding, some_pieces, verified
 
 DATA = content(400_000)
@@ -138,6 +140,26 @@ async def test_peers_we_do_not_listen_to_for_the_disks_sake_are_not_parted_with_
     assert not [event for event in of_kind(events, PeerClosed) if event.reason is Reason.IDLE]
 
 
+async def test_a_seed_whose_blocks_we_have_no_room_for_is_rid_of_them_and_does_not_take_us_for_dead(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_queue, "MOST_WAITING", 1)
+    monkeypatch.setattr(commit_queue, "BATCH", 1)
+    data = content(8_000_000)
+    metainfo = torrent_of(data)
+    disk = TroubledStorage(metainfo)
+    disk.room, disk.trouble = 2, full_disk()
+    events: list[Event] = []
+    async with client_at(fabric, SEED, observe=events.append) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(metainfo, storage=using(await stored(metainfo, data)))
+        download = await leech.add(metainfo, storage=using(disk), peers=[(SEED, PORT)])
+        await trio.sleep(3 * IDLE_TIMEOUT)
+        assert not [event for event in of_kind(events, PeerClosed) if event.reason is Reason.IDLE]
+        disk.trouble = None
+        with trio.fail_after(60):
+            await download.completed()
+
+
 async def test_a_pause_of_the_users_own_outlasts_the_trouble(fabric: Fabric) -> None:
     async with troubled(fabric) as (disk, download):
         await trio.sleep(20)
@@ -206,6 +228,29 @@ async def test_a_file_that_somebody_changes_is_noticed_without_being_read_and_me
             await until(lambda: download.progress().is_complete)
     assert verified(events) == {0, 2}
     assert await bytes_of(disk, TORRENT) == DATA
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_what_was_asked_for_before_it_was_lost_is_rejected_and_the_peer_stays(fabric: Fabric, fast: bool) -> None:
+    async with client_at(fabric, SEED) as seed:
+        shared = await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        await shared.completed()
+        puppet = await dial(fabric.host(LEECH), SEED, TORRENT.info_hash, fast=fast)
+        await puppet.say(Interested())
+        await puppet.next(Unchoke)
+        exchange = seed._swarms[TORRENT.info_hash].exchange
+        asked = BlockRequest(1, 0, 1000)
+        exchange.can_serve = lambda request, peer: True  # as it was when the request came
+        exchange.doubt(0b10)
+        await puppet.say(Request(asked))
+        if fast:
+            assert await puppet.next(Reject) == Reject(asked)
+        else:
+            await puppet.next(Choke)
+            await puppet.next(Unchoke)
+        await puppet.say(Request(BlockRequest(0, 0, 1000)))
+        assert (await puppet.next(Block)).piece == 0
+        assert shared.progress().uploaded == 1000
 
 
 # -- real files ------------------------------------------------------------------------------------------------------
@@ -290,3 +335,21 @@ async def test_a_disk_that_is_really_full_is_waited_for(tmp_path: Path, small_di
         await download.completed()
         assert download.progress().downloaded == len(data)
         assert (small_disk / "in" / "sample" / "a.bin").read_bytes() == data
+
+
+async def test_a_file_that_a_piece_is_being_written_to_is_not_vouched_for() -> None:
+    """Else a kill right after the resume data would have that piece fetched again, though it is there."""
+
+    class Slow(MemoryStorage):
+        async def commit(self, whole: Sequence[Whole]) -> list[bool]:
+            verdicts = await super().commit(whole)
+            await trio.sleep(1)
+            return verdicts
+
+    disk = Disk(Slow(TORRENT), TORRENT, SimpleNamespace(exchange=SimpleNamespace(have=0)), lambda _: None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(disk.commit, [Whole(0, DATA[: TORRENT.piece_length])])
+        await trio.sleep(0.5)
+        assert await disk.stats() == (None,)
+        await trio.sleep(1)
+        assert await disk.stats() == (FileStat(len(DATA), 0),)

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import pytest
 
-from magnetite.endpoint import Endpoint, Scope
+from magnetite.endpoint import Endpoint
 from magnetite.events import Event, Source
 from magnetite.ids import PeerId
 from magnetite.swarm.candidates import CandidatePool
@@ -50,7 +50,7 @@ class Torrent:
     def __init__(self, metainfo: Metainfo | None = METAINFO, make_choker: MakeChoker[Peer] = TitForTat) -> None:
         self.events: list[Event] = []
         self.completed: list[PartialPiece[Peer]] = []
-        candidates = CandidatePool(Scope.GLOBAL)
+        candidates = CandidatePool([Endpoint("9.9.9.9", 6881)])
         self.exchange = Exchange(METAINFO.info_hash, candidates, Random(1), self.events.append, make_choker)
         self.exchange.blocks.on_completed = self.completed.append
         if metainfo is not None:

@@ -21,6 +21,7 @@ from magnetite.events import (
 from magnetite.ids import InfoHash
 from magnetite.swarm.explain import MOST_CLAIMS, DhtView, Snapshot, Tally, explain
 from magnetite.swarm.throttle import Limits
+from magnetite.ways import Carrier, Cipher
 
 INFO_HASH = InfoHash(1)
 PEER = Endpoint("10.0.0.1", 6881)
@@ -91,6 +92,11 @@ TRADING = Snapshot(Tally(), dht=DHT, has_metadata=True, is_checked=True, peers=4
 
 def about(**fields) -> str:
     return " ".join(explain(replace(TRADING, **fields)))
+
+
+def test_by_which_ways_peers_are_connected() -> None:
+    ways = {(Carrier.UTP, Cipher.PLAIN): 1, (Carrier.TCP, Cipher.RC4): 3}
+    assert "Connections: 3 by TCP, RC4, 1 by uTP, plain." in about(ways=ways)
 
 
 def test_everybody_chokes_us_or_some_do() -> None:

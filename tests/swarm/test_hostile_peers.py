@@ -49,6 +49,7 @@ from magnetite.wire.messages import (
     Unchoke,
     encode,
 )
+from magnetite.wire.mse.policy import Encryption
 from tests.swarm.swarms import PORT, Puppet, bytes_of, client_at, content, dial, stored, torrent_of, using
 from tests.swarm.test_exchange import Torrent, asked
 
@@ -115,7 +116,7 @@ async def test_whatever_a_peer_says_an_honest_one_finishes_the_download(fabric: 
     noisy = [fabric.host(f"10.0.1.{n}") for n in range(6)]
     async with (
         client_at(fabric, "10.0.0.1") as honest,
-        client_at(fabric, "10.0.0.2") as client,
+        client_at(fabric, "10.0.0.2", encryption=Encryption.OFF) as client,
         trio.open_nursery() as nursery,
     ):
         for host in noisy[:3]:

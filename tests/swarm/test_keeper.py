@@ -40,3 +40,22 @@ async def test_a_file_that_is_written_during_a_flush_is_not_vouched_for() -> Non
     [resume] = saved
     assert resume.verified == 0b01
     assert resume.files == (BEFORE,)
+
+
+async def test_where_nothing_has_come_since_the_last_flush_the_next_looks_at_no_file() -> None:
+    saved: list[ResumeData] = []
+
+    async def remember(resume: ResumeData) -> None:
+        saved.append(resume)
+
+    exchange = SimpleNamespace(have=0b11, totals=(5, 0))
+    metainfo = SimpleNamespace(info_hash=InfoHash(1), info=b"de")
+    disk = BusyDisk(exchange)
+    keeper = Keeper(disk, metainfo, exchange, remember, None)
+    await keeper.flush_once()
+    exchange.totals = (5, 7)
+    await keeper.flush_once()
+    assert [(resume.files, resume.uploaded) for resume in saved] == [((BEFORE,), 0), ((BEFORE,), 7)]
+    keeper.on_verified(1)
+    await keeper.flush_once()
+    assert saved[-1].files == (AFTER,)

@@ -14,6 +14,7 @@ from magnetite.simnet import Fabric
 from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.peer_extensions import OUR_LT_DONTHAVE, OUR_UT_PEX
+from magnetite.swarm.reach import Reach
 from magnetite.torrent import pieces
 from magnetite.wire.extensions import (
     HANDSHAKE_ID,
@@ -129,7 +130,7 @@ def test_nobody_is_told_while_the_torrent_may_yet_be_private() -> None:
 
 def named_to(torrent: Torrent) -> list[tuple[Endpoint, str]]:
     named: list[tuple[Endpoint, str]] = []
-    torrent.exchange.acquaintance.on_named = lambda endpoint, by: named.append((endpoint, by))
+    torrent.exchange.acquaintance.on_named = lambda endpoint, by, is_seed: named.append((endpoint, by))
     return named
 
 
@@ -160,7 +161,7 @@ def test_a_flood_of_gossip_is_not_even_read() -> None:
 
 def test_what_two_peers_say_of_our_address_is_enough_not_to_dial_ourselves() -> None:
     torrent = Torrent()
-    torrent.exchange.introduction.listen_port = 6881
+    torrent.exchange.introduction.reach = Reach(6881)
     for number in (1, 2):
         torrent.hear(torrent.peer(number), [introduction(yourip="93.184.216.34")])
     torrent.exchange.tend(NOW)

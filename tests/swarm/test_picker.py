@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magnetite.swarm.picker import RANDOM_FIRST, PickingOrder, PiecePicker, lowest_bit
+from magnetite.swarm.picker import RANDOM_FIRST, PickingOrder, PiecePicker, any_bit, lowest_bit, nth_bit
 from magnetite.torrent.pieces import everything, indices
 
 COUNT = 16
@@ -92,3 +92,15 @@ def test_the_order_may_change_in_between(rng):
 @given(st.integers(1, 1 << 300))
 def test_the_lowest_bit_is_the_first_index(mask):
     assert lowest_bit(mask) == next(indices(mask))
+
+
+@given(st.sets(st.integers(0, 300), min_size=1))
+def test_set_bits_are_counted_from_the_lowest(pieces):
+    mask = sum(1 << piece for piece in pieces)
+    assert [nth_bit(mask, number) for number in range(len(pieces))] == sorted(pieces)
+
+
+def test_a_piece_after_a_gap_is_no_likelier_than_another():
+    rng = Random(1)
+    drawn = [any_bit(0b1111 | 1 << 90, rng) for _ in range(1_000)]
+    assert all(150 < drawn.count(piece) < 250 for piece in (0, 1, 2, 3, 90))

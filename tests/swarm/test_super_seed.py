@@ -15,7 +15,18 @@ from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm.availability import Availability
 from magnetite.swarm.super_seed import PATIENCE, SuperSeed
 from magnetite.torrent.pieces import everything
-from magnetite.wire.messages import Have, HaveAll, HaveNone, Message
+from magnetite.wire.messages import (
+    Block,
+    BlockRequest,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    Message,
+    Reject,
+    Request,
+    Unchoke,
+)
 from tests.swarm.swarms import PORT, client_at, content, dial, stored, torrent_of, until, using
 
 COUNT = 12
@@ -157,6 +168,37 @@ async def test_a_peer_that_has_what_it_is_shown_already_is_shown_another_at_once
             await puppet.next(Have)
 
 
+async def test_what_a_peer_was_not_shown_it_is_refused_and_what_it_was_shown_it_may_have(fabric: Fabric) -> None:
+    data = content(4 << 15)
+    metainfo = torrent_of(data)
+    async with client_at(fabric, "10.0.0.1") as seed:
+        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)), super_seed=True)).completed()
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
+        shown = (await puppet.next(Have)).piece
+        await puppet.say(Interested())
+        await puppet.next(Unchoke)
+        hidden = BlockRequest((shown + 1) % 4, 0, 1000)
+        await puppet.say(Request(hidden), Request(BlockRequest(shown, 0, 1000)))
+        assert await puppet.next(Reject) == Reject(hidden)
+        assert (await puppet.next(Block)).piece == shown
+
+
+async def test_a_super_seed_that_has_checked_its_files_does_not_tell_what_it_has(fabric: Fabric) -> None:
+    data = content(4 << 15)
+    metainfo = torrent_of(data)
+    async with client_at(fabric, "10.0.0.1") as seed:
+        await (await seed.add(metainfo, storage=using(await stored(metainfo, data)), super_seed=True)).completed()
+        puppet = await dial(fabric.host("10.0.1.1"), "10.0.0.1", metainfo.info_hash)
+        await puppet.next(Have)
+        exchange = seed._swarms[metainfo.info_hash].exchange
+        exchange.doubt(0b1111)
+        for piece in range(4):
+            exchange.restore(piece)
+        with trio.move_on_after(0.5):
+            await puppet.next(Have)
+        assert len(_told(puppet.heard)) == 1
+
+
 async def test_a_lone_leech_is_shown_one_piece_after_the_other_without_delay(fabric: Fabric) -> None:
     data = content(40 << 15)
     metainfo = torrent_of(data)
@@ -226,7 +268,7 @@ async def test_a_crowd_is_whole_after_the_super_seed_has_sent_little_more_than_o
             await until(lambda: len(done) == len(leechers))
         nursery.cancel_scope.cancel()
     if super_seed:
-        assert sent[-1] < 1.1
+        assert sent[-1] < 1.35  # 1.02 to 1.3, by the chance of who is shown what
     else:
         assert sent[-1] > 1.5
     assert not [event for event in events if isinstance(event, PeerClosed) and event.detail]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason
 from magnetite.swarm.metadata_trade import METADATA_PATIENCE
 from magnetite.swarm.turnover import TRADE_PATIENCE, USELESS_AFTER
@@ -80,3 +81,22 @@ def test_who_has_traded_nothing_for_longest_makes_way_when_its_time_is_over() ->
     torrent.exchange.turnover.make_way(NOW + TRADE_PATIENCE)
     assert idle.closing == (Reason.NOTHING_TO_TRADE, "")
     assert trading.closing is None
+
+
+def test_a_caller_that_comes_first_takes_the_place_of_an_idle_peer_and_nobody_else_does() -> None:
+    torrent = Torrent()
+    candidates = torrent.exchange._company.candidates
+    peers = [torrent.peer(number) for number in range(1, 5)]
+    callers = sorted((Endpoint(f"10.7.{number}.1", 6881) for number in range(20)), key=candidates.priority)
+    turnover = torrent.exchange.turnover
+    late = NOW + TRADE_PATIENCE
+    assert not turnover.make_room_for(callers[-1], late)  # we do not know where we are: all come equally
+
+    candidates.learn_own(Endpoint("10.3.3.3", 6881))
+    order = sorted(peers, key=lambda peer: candidates.priority(peer.endpoint))
+    callers.sort(key=candidates.priority)
+    order[0].traded_at = late
+    assert not turnover.make_room_for(callers[-1], late - 1)
+    assert turnover.make_room_for(callers[-1], late)
+    assert [bool(peer.closing) for peer in order] == [False, True, False, False]
+    assert not turnover.make_room_for(order[2].endpoint, late)  # comes after nobody but whom it would replace

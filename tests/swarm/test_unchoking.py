@@ -36,6 +36,8 @@ def test_a_peer_cannot_make_us_choke_and_unchoke_it_faster_than_our_clock() -> N
 class Nobody:
     """A choker of somebody who studies them."""
 
+    slots = 1
+
     def __init__(self, rng: Random) -> None:
         self.asked = 0
 
@@ -58,3 +60,13 @@ def test_a_study_may_put_its_own_choker_in_the_place_of_ours():
     torrent.exchange.rechoke(NOW + CHOKE_INTERVAL)
     assert peer.am_choking
     assert made[0].asked == 1
+
+
+def test_where_a_choker_has_no_slots_nobody_is_unchoked_between_its_rounds():
+    class Miser(Nobody):
+        slots = 0
+
+    torrent = Torrent(make_choker=Miser)
+    peer = torrent.peer()
+    torrent.hear(peer, [Interested()])
+    assert peer.am_choking

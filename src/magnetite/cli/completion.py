@@ -19,8 +19,6 @@ import trio
 from magnetite.cli.report import Report
 from magnetite.download import Download
 from magnetite.errors import Reason, StorageError
-from magnetite.storage.files import open_storage
-from magnetite.swarm.swarm import OpenStorage
 from magnetite.torrent.metainfo import Metainfo
 
 _PLACEHOLDER = re.compile(r"\{(path|name|infohash)\}")
@@ -49,16 +47,9 @@ class Finishing:
     preallocate: bool = False
     command: CompletionCommand | None = None
 
-    def storage(self, base: Path, folder: Path) -> OpenStorage | None:
-        """What `Client.add` takes for a download into `folder`, which is `base` or below it; None for its own way."""
-        incomplete = None if self.incomplete is None else self.incomplete / folder.relative_to(base)
-        if incomplete is not None and incomplete.resolve() == folder.resolve():
-            incomplete = None
-        if incomplete is None and not self.preallocate:
-            return None
-        return lambda metainfo, wanted: open_storage(
-            metainfo, folder, wanted, incomplete=incomplete, preallocate=self.preallocate
-        )
+    def incomplete_dir(self, base: Path, folder: Path) -> Path | None:
+        """Where what is downloaded into `folder`, which is `base` or below it, is until it is complete."""
+        return None if self.incomplete is None else self.incomplete / folder.relative_to(base)
 
     async def run_command(self, metainfo: Metainfo, path: str, report: Report) -> None:
         """Run the user's command, if there is one, and wait for it. That it fails is told, and ends nothing."""

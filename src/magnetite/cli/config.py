@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 
 import click
 
+from magnetite.cli.options import Rate
+
 Defaults: TypeAlias = dict[str, object]
 """By verb and parameter, as click's `default_map` wants it; a verb that consists of verbs has them inside."""
 
@@ -142,6 +144,8 @@ def _is_kind(option: click.Option, value: object) -> bool:
         return isinstance(value, int)
     if isinstance(option.type, click.types.FloatParamType):
         return isinstance(value, int | float) and isfinite(value)
+    if isinstance(option.type, Rate) and isinstance(value, int):  # bytes a second, as they may be typed, too
+        return True
     return isinstance(value, str)
 
 

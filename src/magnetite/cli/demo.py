@@ -54,7 +54,7 @@ async def _demo(report: Report) -> None:
                 router: Address = await nursery.start(_run_swarm, metainfo, shared)
             report.say(f"{NODES} nodes and {SEEDERS} seeders are up on {LOOPBACK}; now: magnetite get '{magnet}'")
             story = Story()
-            networking = Networking(port=0, bind=LOOPBACK, bootstrap=[router])
+            networking = Networking(port=0, bind=(LOOPBACK,), bootstrap=[router])
             await fetch(Wish(str(magnet), downloads), networking, report, story.observe)
         files = await trio.to_thread.run_sync(_compare, metainfo, shared, downloads)
         await _report_story(story, files, report)

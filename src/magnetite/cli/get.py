@@ -17,6 +17,7 @@ from magnetite.cli.feeds import follow, resolve
 from magnetite.cli.many import Failure, see_all_through, status_of_all, understand, worst_of
 from magnetite.cli.options import Networking, folder_option, limit_options, report_options, serve_option, swarm_options
 from magnetite.cli.preferring import preference_options
+from magnetite.cli.reaching import reach_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
 from magnetite.cli.serving import ServingCommand, serving
@@ -72,6 +73,7 @@ class Wish:
 @serve_option
 @finishing_options
 @swarm_options
+@reach_options
 @limit_options
 @report_options
 def get(
@@ -200,9 +202,13 @@ class Errand:
 
     async def begin(self, torrent: MagnetLink | Metainfo) -> Download:
         wish, folder = self._wish, self._place(torrent.info_hash)
-        storage = wish.finishing.storage(wish.folder, folder)
         download = await self._client.add(
-            torrent, into=folder, files=wish.files, peers=self._networking.peers, storage=storage
+            torrent,
+            into=folder,
+            files=wish.files,
+            incomplete_dir=wish.finishing.incomplete_dir(wish.folder, folder),
+            preallocate=wish.finishing.preallocate,
+            peers=self._networking.peers,
         )
         download.prefer(wish.preference)
         self._download = download

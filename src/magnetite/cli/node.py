@@ -14,6 +14,7 @@ from magnetite.background import background
 from magnetite.cli.blocking import Blocking, open_blocking
 from magnetite.cli.node_line import NodeLine
 from magnetite.cli.options import CONTROL_SOCKET, Networking, NodeSettings, node_options, report_options
+from magnetite.cli.reaching import port_mapping_option
 from magnetite.cli.report import Report
 from magnetite.cli.state_lock import locking
 from magnetite.cli.status import DhtTally
@@ -25,6 +26,7 @@ from magnetite.web.lookup_log import LookupLog
 
 @click.command(epilog="Example:  magnetite node --state /var/lib/magnetite --metrics 127.0.0.1:9881")
 @node_options
+@port_mapping_option
 @report_options
 def node(networking: Networking, settings: NodeSettings, run: Callable[..., None]) -> None:
     """Run a node of the DHT until Ctrl-C or SIGTERM; its contacts are saved then, and now and again before.

@@ -16,19 +16,22 @@ import click
 from platformdirs import user_state_path
 
 from magnetite.cli.run import run
-from magnetite.client import ANYWHERE, DIAL_RATE, Address, Client, open_client, open_dht_node
+from magnetite.client import DHT_STATE, DIAL_RATE, PROXIED_DHT_STATE, Address, Client, open_client, open_dht_node
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, MAX_QUERY_RATE, DhtNode
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.endpoint import split_host_port
+from magnetite.errors import LocalProtocolError
 from magnetite.hub import Observer
+from magnetite.net.portmap.mapping import PortMapping
+from magnetite.net.socks import parse_proxy
 from magnetite.swarm.places import Places
 from magnetite.swarm.throttle import SLOWEST, Limits
+from magnetite.wire.mse.policy import Encryption
 
 Command: TypeAlias = Callable[..., None]
 
-DHT_STATE = "dht.state"  # the file in the state folder where client and node keep the DHT's contacts
 CONTROL_SOCKET = "control.sock"  # in the state folder, where a running node takes orders
 NODE_PORT = 6881
 SERVE_ON = "127.0.0.1"
@@ -43,13 +46,23 @@ class Networking:
     """How to be reached and how to find others. `state` is the folder of what outlives the process."""
 
     port: int | None = None
-    bind: str = ANYWHERE
+    bind: tuple[str, ...] | None = None  # None for all addresses of this machine
+    interface: str | None = None
+    proxy: str | None = None
     bootstrap: Sequence[Address] = DEFAULT_ROUTERS
     state: Path | None = None
     dht: bool = True
     peers: tuple[Address, ...] = ()
+    encryption: Encryption = Encryption.ALLOW
     limits: Limits = NO_LIMITS
+    port_mapping: PortMapping = PortMapping.OFF
+    lsd: bool = False
     max_peers: int | None = None  # connections, in all and of each torrent; None for the usual number
+
+    @property
+    def dht_state(self) -> Path | None:
+        """The file that a node remembers itself in."""
+        return self.state / (DHT_STATE if self.proxy is None else PROXIED_DHT_STATE) if self.state else None
 
     def open_client(
         self,
@@ -63,12 +76,17 @@ class Networking:
         return open_client(
             port=self.port,
             bind=self.bind,
+            interface=self.interface,
+            proxy=self.proxy,
             bootstrap=self.bootstrap,
             dht=self.dht,
             state=self.state,
             observe=observe,
             places=Places(self.max_peers, self.max_peers) if places is None and self.max_peers else places,
             limits=self.limits,
+            encryption=self.encryption,
+            port_mapping=self.port_mapping,
+            lsd=self.lsd,
             dial_rate=dial_rate,
             query_rate=query_rate,
             address_rate=address_rate,
@@ -80,8 +98,10 @@ class Networking:
         return open_dht_node(
             port=default_port if self.port is None else self.port,
             bind=self.bind,
+            interface=self.interface,
+            proxy=self.proxy,
             bootstrap=self.bootstrap,
-            state=self.state / DHT_STATE if self.state else None,
+            state=self.dht_state,
             observe=observe,
             read_only=read_only,
         )
@@ -91,7 +111,6 @@ class Networking:
 class NodeSettings:
     """How a node that runs for long is bound, limited and watched."""
 
-    binds: tuple[str, ...]
     read_only: bool | None  # None: until it is known to be reachable
     query_rate: float
     answer_budget: int  # bytes/s
@@ -104,14 +123,17 @@ class NodeSettings:
     ) -> AbstractAsyncContextManager[DhtNode]:
         return open_dht_node(
             port=NODE_PORT if networking.port is None else networking.port,
-            bind=self.binds,
+            bind=networking.bind,
+            interface=networking.interface,
+            proxy=networking.proxy,
             bootstrap=networking.bootstrap,
-            state=networking.state / DHT_STATE if networking.state else None,
+            state=networking.dht_state,
             observe=observe,
             read_only=self.read_only,
             query_rate=self.query_rate,
             limits=AnswerLimits(byte_rate=self.answer_budget),
             blocklist=blocklist,
+            port_mapping=networking.port_mapping,
         )
 
 
@@ -129,13 +151,21 @@ def report_options(command: Command) -> Command:
 
 def dht_options(command: Command) -> Command:
     """What a DHT node needs; the command gets `networking`."""
-    bind = click.option("--bind", default=ANYWHERE, callback=_ip, metavar="IP", help="Address to listen on.")
-    return bind(_joining_options(command))
 
-
-def _joining_options(command: Command) -> Command:
-    """`dht_options` without `--bind`."""
-
+    @click.option(
+        "--bind",
+        multiple=True,
+        callback=_ips,
+        metavar="IP",
+        help="Address to listen on and to send from, and no other; may be repeated, IPv6 too.  [default: all]",
+    )
+    @click.option("--interface", metavar="NAME", help="Network interface to use, and no other.  [default: any]")
+    @click.option(
+        "--proxy",
+        callback=_proxy,
+        metavar="URL",
+        help="SOCKS proxy to send everything through, socks5://[user:password@]host:port.  [default: none]",
+    )
     @click.option(
         "--port", type=click.IntRange(0, 65535), metavar="PORT", help="Port to listen on; 0 for any free one."
     )
@@ -148,14 +178,26 @@ def _joining_options(command: Command) -> Command:
     )
     @state_option
     @wraps(command)
-    def wrapped(*args: Any, port: int | None, bootstrap: Sequence[Address], state: Path, **options: Any) -> None:
+    def wrapped(
+        *args: Any,
+        port: int | None,
+        bind: tuple[str, ...],
+        interface: str | None,
+        proxy: str | None,
+        bootstrap: Sequence[Address],
+        state: Path,
+        **options: Any,
+    ) -> None:
         networking = Networking(
             port=port,
-            bind=options.pop("bind", ANYWHERE),  # these three only where somebody asks for them
+            bind=bind or None,
+            interface=interface,
+            proxy=proxy,
             bootstrap=bootstrap,
-            state=state,
+            state=state,  # these two only where somebody asks for them
             dht=options.pop("dht", True),
             peers=options.pop("peers", ()),
+            encryption=Encryption(options.pop("encryption", Encryption.ALLOW)),
         )
         command(*args, networking=networking, **options)
 
@@ -186,16 +228,7 @@ def control_option(command: Command) -> Command:
 def node_options(command: Command) -> Command:
     """What a node needs that runs for long; the command gets `networking` and `settings`."""
 
-    @_joining_options
-    @click.option(
-        "--bind",
-        "binds",
-        multiple=True,
-        default=(ANYWHERE,),
-        callback=_ips,
-        metavar="IP",
-        help=f"Address to listen on; may be repeated, IPv6 too.  [default: {ANYWHERE}]",
-    )
+    @dht_options
     @click.option(
         "--read-only",
         type=click.Choice(list(READ_ONLY)),
@@ -233,9 +266,9 @@ def node_options(command: Command) -> Command:
     )
     @control_option
     @wraps(command)
-    def wrapped(*args: Any, binds: tuple[str, ...], read_only: str, **options: Any) -> None:
+    def wrapped(*args: Any, read_only: str, **options: Any) -> None:
         names = ("query_rate", "answer_budget", "blocklist", "metrics", "control")
-        settings = NodeSettings(binds, READ_ONLY[read_only], **{name: options.pop(name) for name in names})
+        settings = NodeSettings(READ_ONLY[read_only], **{name: options.pop(name) for name in names})
         command(*args, settings=settings, **options)
 
     return wrapped
@@ -252,7 +285,14 @@ def swarm_options(command: Command) -> Command:
         help="A peer to connect to besides those the DHT names; may be repeated.",
     )
     no_dht = click.option("--no-dht", "dht", flag_value=False, default=True, help="Do without the DHT.")
-    return peers(no_dht(dht_options(command)))
+    encryption = click.option(
+        "--encryption",
+        type=click.Choice([policy.value for policy in Encryption]),
+        default=Encryption.ALLOW.value,
+        show_default=True,
+        help="Of connections with peers: never, if they want it, first of all, or nothing else.",
+    )
+    return peers(no_dht(encryption(dht_options(command))))
 
 
 def folder_option(use: str) -> Callable[[Command], Command]:
@@ -322,6 +362,15 @@ def _ip(context: click.Context, parameter: click.Parameter, text: str) -> str:
 
 def _ips(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(_ip(context, parameter, text) for text in texts)
+
+
+def _proxy(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None:
+        try:
+            parse_proxy(text)
+        except LocalProtocolError as error:
+            raise click.BadParameter(str(error)) from None
+    return text
 
 
 def _optional_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:

@@ -31,6 +31,7 @@ _VERBS: Final = {
     "node": "node",
     "status": "node_status",
     "demo": "demo",
+    "simulate": "simulate",
 }
 
 

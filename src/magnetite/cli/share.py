@@ -10,6 +10,7 @@ import click
 
 from magnetite.cli.create import hash_files, report_created, save_torrent
 from magnetite.cli.options import Networking, limit_options, report_options, swarm_options
+from magnetite.cli.reaching import reach_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back
 from magnetite.cli.status import DhtTally, status_of
@@ -23,6 +24,7 @@ from magnetite.events import Event
     "--super-seed", is_flag=True, help="Show each peer one piece at a time: for the only seed, on a slow line (BEP 16)."
 )
 @swarm_options
+@reach_options
 @limit_options
 @report_options
 def share(path: Path, save: Path | None, super_seed: bool, networking: Networking, run: Callable[..., None]) -> None:
@@ -46,7 +48,8 @@ async def _share(path: Path, save: Path | None, super_seed: bool, networking: Ne
             metainfo, into=_folder(path), peers=networking.peers, resume=created.resume, super_seed=super_seed
         )
         await report_created(metainfo, save, report)  # not before whoever reads it is let in
-        report.say(f"peers reach us at port {client.port}")
+        if client.announced_port is not None:
+            report.say(f"peers reach us at port {client.port}")
         async with report.showing(lambda: status_of(download.progress(), tally if networking.dht else None)):
             await download.completed()
             await give_back(download)

@@ -28,6 +28,7 @@ class Phase(Enum):
     SEEDING = auto()
     SERVING = auto()
     PAUSED = auto()
+    SIMULATING = auto()
 
 
 @dataclass(frozen=True, slots=True)

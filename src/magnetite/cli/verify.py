@@ -34,21 +34,29 @@ class CheckedFile:
 
     path: str
     length: int
-    is_there: bool
+    size: int | None  # as it is on disk, in bytes; None where it is not
     pieces: int
     wrong: int
 
     @property
     def is_right(self) -> bool:
-        return self.is_there and not self.wrong
+        return self.state == "right"
 
     @property
     def state(self) -> str:
-        return "right" if self.is_right else "damaged" if self.is_there else "missing"
+        if self.size is None:
+            return "missing"
+        if self.wrong:
+            return "damaged"
+        return "longer" if self.size > self.length else "right"
 
     def line(self) -> str:
-        detail = f": {self.wrong} of {count(self.pieces, 'piece')} wrong" if self.state == "damaged" else ""
-        return f"{self.state:7}  {printable(self.path)}{detail}"
+        details = []
+        if self.state == "damaged":
+            details.append(f"{self.wrong} of {count(self.pieces, 'piece')} wrong")
+        if self.size is not None and self.size > self.length:
+            details.append(f"{count(self.size - self.length, 'byte')} too many at its end")
+        return f"{self.state:7}  {printable(self.path)}{': ' if details else ''}{', '.join(details)}"
 
 
 @click.command(epilog="Example:  magnetite verify film.torrent --dir ~/Downloads")
@@ -57,7 +65,7 @@ class CheckedFile:
 @swarm_options
 @report_options
 def verify(torrent: str, folder: Path, networking: Networking, run: Callable[..., None]) -> None:
-    """Say of each file of a torrent whether it is right, damaged or missing; nothing is changed.
+    """Say of each file of a torrent whether it is right, longer, damaged or missing; nothing is changed.
 
     A piece that lies in two files is wrong in both if it is in one.
     """
@@ -66,7 +74,7 @@ def verify(torrent: str, folder: Path, networking: Networking, run: Callable[...
 
 async def _verify(torrent: str, folder: Path, networking: Networking, report: Report) -> None:
     metainfo = await _metadata(torrent, networking, report)
-    async with open_storage(metainfo, folder, wanted=()) as storage:
+    async with open_storage(metainfo, folder, wanted=(), only_checking=True) as storage:
         stats = await storage.stats()
         right = await _right_pieces(storage, metainfo, report)
     files = list(checked_files(metainfo, right, stats))
@@ -104,8 +112,9 @@ def checked_files(metainfo: Metainfo, right: int, stats: Sequence[FileStat | Non
         if not entry.is_padding:
             pieces = piece_map.pieces_of_file(index)
             good = (right >> pieces.start & everything(len(pieces))).bit_count()
-            is_there = stats[index] is not None
-            yield CheckedFile("/".join(entry.path), entry.length, is_there, len(pieces), len(pieces) - good)
+            stat = stats[index]
+            size = None if stat is None else stat.size
+            yield CheckedFile("/".join(entry.path), entry.length, size, len(pieces), len(pieces) - good)
 
 
 async def _metadata(torrent: str, networking: Networking, report: Report) -> Metainfo:

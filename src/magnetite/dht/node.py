@@ -168,6 +168,24 @@ class DhtNode:
                     nursery.start_soon(wait, presence)
         await trio.lowlevel.checkpoint()
 
+    @property
+    def families(self) -> int:
+        """How many DHTs a search that begins now goes through: IPv4's, IPv6's or both (BEP 32)."""
+        return len({presence.family for presence in self._presences if presence.joining.is_usable})
+
+    async def wait_wider(self, families: int) -> None:
+        """Returns when a search goes through more DHTs than `families`; perhaps never."""
+        async with trio.open_nursery() as nursery:
+
+            async def wait(presence: Presence) -> None:
+                await presence.joining.wait_usable()
+                if self.families > families:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(trio.sleep_forever)
+            for presence in self._presences:
+                nursery.start_soon(wait, presence)
+
     def add_contact_hint(self, endpoint: Endpoint) -> None:
         """Somebody said a node listens there, as in a peer's PORT message: it is pinged, and kept if it answers."""
         now = trio.current_time()

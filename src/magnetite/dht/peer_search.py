@@ -76,10 +76,20 @@ class PeerSearch:
         while not self._is_finished:
             await self._progress()
 
-    async def announce(self, port: int, implied_port: bool = False, is_seed: bool = False) -> int:
-        """Announce to the K closest nodes, once the search is finished; how many took note. See `DhtNode.announce`."""
+    async def announce(
+        self, port: int, implied_port: bool = False, is_seed: bool = False, *, ipv6_port: int | None = None
+    ) -> int:
+        """Announce to the K closest nodes, once the search is finished; how many took note. See `DhtNode.announce`.
+
+        `ipv6_port` is for the DHT of IPv6, where it is another: routers translate IPv4 alone.
+        """
         info_hash = InfoHash(self._searches[0].lookup.target)
-        stored = await self.store(lambda _, token: AnnouncePeer(info_hash, port, token, implied_port, is_seed))
+
+        def query(contact: Contact, token: bytes) -> AnnouncePeer:
+            own_port = ipv6_port if ipv6_port is not None and contact.endpoint.is_ipv6 else port
+            return AnnouncePeer(info_hash, own_port, token, implied_port, is_seed)
+
+        stored = await self.store(query)
         self._emit(Announced(trio.current_time(), info_hash, stored.accepted))
         return stored.accepted
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from magnetite.dht.messages import ErrorMessage, Response
-from magnetite.endpoint import Endpoint
+from magnetite.endpoint import Endpoint, Scope
 from magnetite.errors import LocalProtocolError
 
 GIVE_UP: Final = 12.0  # seconds; long after a lookup has asked others, a late answer is still of use
@@ -27,6 +27,11 @@ class Pending:
     sent: float
     on_outcome: OnOutcome
     may_join: bool  # whether the answerer is a contact for the routing table
+
+
+def _stands_for_another(endpoint: Endpoint) -> bool:
+    """Whether it is nobody's address, but stands for a name that a proxy looks up: the answer comes from elsewhere."""
+    return endpoint.scope is Scope.NOWHERE
 
 
 class Transactions:
@@ -58,7 +63,7 @@ class Transactions:
     def close(self, transaction: bytes, source: Endpoint) -> Pending | None:
         """The query that an answer from `source` belongs to; None if we asked `source` no such thing."""
         pending = self._pending.get(transaction)
-        if pending is None or pending.endpoint != source:
+        if pending is None or (pending.endpoint != source and not _stands_for_another(pending.endpoint)):
             return None
         del self._pending[transaction]
         return pending

@@ -35,6 +35,11 @@ class Choice(Generic[P]):
 class Choker(Protocol[P]):
     """The choice among the interested; a study may put its own in TitForTat's place."""
 
+    @property
+    def slots(self) -> int:
+        """Peers unchoked at once: whoever becomes interested gets a free slot between the rounds."""
+        ...
+
     def choose(self, interested: Sequence[Standing[P]], *, seeding: bool, now: float) -> Choice[P]:
         """The choice for the next CHOKE_INTERVAL. `interested` are the peers that want to download."""
         ...
@@ -60,6 +65,10 @@ class TitForTat(Generic[P]):
         self._slots = slots
         self._optimistic: dict[P, float] = {}  # and since when each is
         self._served: set[P] = set()  # had a turn since everybody had one; of the interested, so bounded by them
+
+    @property
+    def slots(self) -> int:
+        return self._slots
 
     def choose(self, interested: Sequence[Standing[P]], *, seeding: bool, now: float) -> Choice[P]:
         if len(interested) <= self._slots:

@@ -22,6 +22,7 @@ class CommitQueue:
         self._length = 0  # bytes of them
         self._takers = ParkingLot()
         self._fillers = ParkingLot()
+        self._is_open = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,8 +49,17 @@ class CommitQueue:
 
     async def room(self) -> None:
         """Returns once there is room for another piece; not a checkpoint while there is."""
-        while self._is_full:
+        while self._is_full and not self._is_open:
             await self._fillers.park()
+
+    def open(self, is_open: bool) -> None:
+        """While it is open nobody waits for room.
+
+        For a torrent that is paused: nothing is asked for then, so only what is on its way still comes, and a peer
+        that cannot even be rid of that for minutes would take us for dead.
+        """
+        self._is_open = is_open
+        self._fillers.unpark_all()
 
     @property
     def _is_full(self) -> bool:

@@ -1,84 +1,31 @@
-"""One connection's life: dialled or accepted, shaken hands within a deadline, then read and written until it ends.
+"""One connection's life once hands are shaken: read and written until it ends.
 
 The loops here only wait; what the bytes mean is the Peer's. This is the one place that catches a peer's faults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TypeAlias
 
 import trio
 
-from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason, RemoteProtocolError, StorageError, WireError
-from magnetite.ids import InfoHash
-from magnetite.net.base import Buffer, ByteStream, Network
+from magnetite.net.base import Buffer
 from magnetite.swarm.commit_queue import CommitQueue
+from magnetite.swarm.disk import Lost
 from magnetite.swarm.exchange import Exchange
+from magnetite.swarm.greeting import Connection, receive
 from magnetite.swarm.outbox import batch_length, contiguous
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.throttle import Throttle
-from magnetite.wire.handshake import Handshake
-from magnetite.wire.messages import BlockRequest, KeepAlive, Message, block_header, encode
-from magnetite.wire.peer_wire import PeerWire
+from magnetite.wire.messages import BlockRequest, KeepAlive, Message, Reject, block_header, encode
 
-CONNECT_TIMEOUT = 10.0  # seconds for the stream, and again for the whole handshake, however its bytes drip
 KEEP_ALIVE_EVERY = 110.0  # seconds without sending (BEP 3: "generally two minutes")
 KEEP_ALIVE = encode(KeepAlive())
 
 ReadBlock: TypeAlias = Callable[[int, int, int], Awaitable[Buffer]]  # piece, begin, length
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A stream on which both handshakes are done, and the messages that came right behind the remote's."""
-
-    stream: ByteStream
-    wire: PeerWire
-    handshake: Handshake  # the remote's
-    early: list[Message]
-
-
-async def dial(network: Network, remote: Endpoint, ours: Handshake, local_ip: str | None) -> Connection:
-    """Connect to a peer and shake hands. Raises NetworkError or WireError; no stream is left behind then."""
-    with _within(CONNECT_TIMEOUT, Reason.CONNECT_TIMEOUT):
-        stream = await network.connect(remote, local_ip)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(stream.aclose)
-        wire = PeerWire()
-        with _within(CONNECT_TIMEOUT, Reason.HANDSHAKE_TIMEOUT):
-            await stream.send_all(ours.encode())
-            early, theirs = await _receive_handshake(stream, wire)
-        if theirs.info_hash != ours.info_hash:
-            raise WireError(reason=Reason.WRONG_INFO_HASH)
-        stack.pop_all()
-    return Connection(stream, wire, theirs, early)
-
-
-async def welcome(stream: ByteStream, answer: Callable[[InfoHash], Handshake | None]) -> Connection:
-    """Shake hands with somebody who dialled us. `answer` gives our side for the torrent it names, if we have it.
-
-    Raises NetworkError or WireError; the stream is closed then.
-    """
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(stream.aclose)
-        wire = PeerWire()
-        with _within(CONNECT_TIMEOUT, Reason.HANDSHAKE_TIMEOUT):
-            while wire.info_hash is None:  # the peer id may come only after our answer (BEP 3)
-                early = wire.received(await _receive(stream, wire))
-            ours = answer(wire.info_hash)
-            if ours is None:
-                raise WireError(reason=Reason.WRONG_INFO_HASH)
-            await stream.send_all(ours.encode())
-            if wire.handshake is None:
-                early, _ = await _receive_handshake(stream, wire)
-        assert wire.handshake is not None
-        stack.pop_all()
-    return Connection(stream, wire, wire.handshake, early)
 
 
 async def converse(
@@ -92,7 +39,7 @@ async def converse(
         while True:
             throttle = exchange.throttles.down
             peer.listening_since = trio.current_time()
-            count = await _receive(connection.stream, connection.wire, None if throttle is None else throttle.turn)
+            count = await receive(connection.stream, connection.wire, None if throttle is None else throttle.turn)
             peer.listening_since = inf
             await _take_in(peer, connection.wire.received(count), exchange, commits)
             if throttle is not None:
@@ -103,7 +50,8 @@ async def converse(
         while True:
             throttle = exchange.throttles.up
             messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
-            buffers: list[Buffer] = [*messages, *await _load(requests, read_block)]
+            blocks, length = await _load(requests, read_block, peer)
+            buffers: list[Buffer] = [*messages, *blocks]
             if not buffers:
                 if await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf):
                     continue
@@ -111,8 +59,8 @@ async def converse(
             peer.sending_since = trio.current_time()
             await connection.stream.send_all(*buffers)
             peer.sending_since = inf
-            if requests:
-                length, now = sum(request.length for request in requests), trio.current_time()
+            if length:
+                now = trio.current_time()
                 peer.uploaded.add(length, now)
                 if throttle is not None:
                     turn = throttle.charge(length, now)
@@ -142,16 +90,32 @@ async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, comm
     await commits.room()
 
 
-async def _load(requests: list[BlockRequest], read_block: ReadBlock) -> list[Buffer]:
-    """Headers and data of blocks, in order; blocks that lie side by side are read at once."""
+async def _load(requests: list[BlockRequest], read_block: ReadBlock, peer: Peer) -> tuple[list[Buffer], int]:
+    """Headers and data of blocks, in order, and the bytes of data; blocks that lie side by side are read at once.
+
+    What is there no more, since somebody has changed the files, is rejected: it is no fault of this connection.
+    """
     buffers: list[Buffer] = []
+    total = 0
     for run in contiguous(requests):
-        begin = run[0].begin
-        data = memoryview(await read_block(run[0].piece, begin, sum(request.length for request in run)))
+        begin, length = run[0].begin, sum(request.length for request in run)
+        try:
+            data = memoryview(await read_block(run[0].piece, begin, length))
+        except Lost:
+            _reject(peer, run)
+            continue
+        total += length
         for request in run:
             at = request.begin - begin
             buffers += block_header(*request), data[at : at + request.length]
-    return buffers
+    return buffers, total
+
+
+def _reject(peer: Peer, requests: list[BlockRequest]) -> None:
+    if peer.wire.fast:
+        peer.outbox.put(*(Reject(request) for request in requests))
+    else:
+        peer.choke()  # which without BEP 6 is the only word for it
 
 
 def _take_blocks(peer: Peer, throttle: Throttle | None, turn: float) -> list[BlockRequest]:
@@ -170,27 +134,3 @@ async def _something_to_send(peer: Peer, turn: float) -> bool:
     with trio.move_on_at(min(turn, trio.current_time() + KEEP_ALIVE_EVERY)):
         await filled.wait()
     return filled.is_set() or trio.current_time() >= turn
-
-
-async def _receive_handshake(stream: ByteStream, wire: PeerWire) -> tuple[list[Message], Handshake]:
-    early: list[Message] = []
-    while wire.handshake is None:
-        early = wire.received(await _receive(stream, wire))
-    return early, wire.handshake
-
-
-async def _receive(stream: ByteStream, wire: PeerWire, most: int | None = None) -> int:
-    """How many bytes came, `most` of them if that is given. Raises NetworkError at the end."""
-    count = await stream.receive_into(wire.buffer() if most is None else wire.buffer()[:most])
-    if count == 0:
-        raise NetworkError(reason=Reason.CLOSED_BY_PEER)
-    return count
-
-
-@contextmanager
-def _within(timeout: float, reason: Reason) -> Iterator[None]:
-    """A deadline that ends in NetworkError."""
-    with trio.move_on_after(timeout) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise NetworkError(reason=reason)

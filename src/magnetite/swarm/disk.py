@@ -43,7 +43,8 @@ class Disk:
 
     `_seen` are the files as they were when last looked at, None where that is not known, and `_had` the pieces that
     were verified before that look: a file that was complete then is written by nobody but others. `_suspects` are
-    files, by index, that are to be checked. While `_is_checking`, no commit is under way.
+    files, by index, that are to be checked. `_committing` are the pieces that may be written and are not claimed yet.
+    While `_is_checking`, no commit is under way.
     """
 
     def __init__(self, storage: Storage, metainfo: Metainfo, swarm: Swarm, emit: Emit) -> None:
@@ -57,7 +58,7 @@ class Disk:
         self._had = 0
         self._suspects: set[int] = set()
         self._failed_read: Callable[[], Awaitable[Buffer]] | None = None
-        self._committing = 0
+        self._committing: set[int] = set()
         self._is_checking = False
         self._changed = trio.lowlevel.ParkingLot()  # one of the two above
         self._troubles = 0  # calls that wait for the disk
@@ -76,16 +77,15 @@ class Disk:
 
     async def read(self, piece: int, begin: int, length: int) -> Buffer:
         """As `Storage.read`, however long it takes. Raises Lost."""
-        while True:
+        while self._exchange.have >> piece & 1:
             try:
                 return await self._storage.read(piece, begin, length)
             except StorageError as error:
                 if error.reason in INCURABLE:
                     raise
-                if not self._exchange.have >> piece & 1:
-                    raise Lost(f"piece {piece}: {error}") from error
                 self._failed_read = partial(self._storage.read, piece, begin, length)
                 await self._look()
+        raise Lost(f"piece {piece} was changed or removed by somebody else")
 
     async def verify(self, piece: int) -> bool:
         """As `Storage.verify`, however long it takes."""
@@ -108,7 +108,11 @@ class Disk:
         await self.insist(self._storage.settle)
 
     async def stats(self) -> tuple[FileStat | None, ...]:
-        """As `Storage.stats`, but None for files that somebody else has changed; they are going to be checked."""
+        """As `Storage.stats`, but None for files that somebody else has changed; they are going to be checked.
+
+        None also for those of a piece that is being committed. It may be in the file already, and is claimed by nobody
+        yet: who takes this stat and that claim for the whole truth would fetch it again.
+        """
         had = self._exchange.have
         stats = await self._storage.stats()
         changed = set(self._changed_files(had, stats))
@@ -119,7 +123,12 @@ class Disk:
         if changed:
             self._suspects |= changed
             self._ask()
-        return tuple(None if file in changed else stat for file, stat in enumerate(stats)) if changed else stats
+        unsure = changed | {
+            span.file
+            for piece in self._committing
+            for span in self._map.spans(piece, 0, self._map.piece_length_of(piece))
+        }
+        return tuple(None if file in unsure else stat for file, stat in enumerate(stats)) if unsure else stats
 
     async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work`, which is tried again while the disk fails; the torrent is paused meanwhile.
@@ -180,7 +189,7 @@ class Disk:
             if before == now and now is not None:
                 continue
             if now is None:
-                if before is not None or self._is_begun(file, bits):
+                if before is not None or (had and self._is_begun(file, bits)):
                     yield file
             elif before is not None and (now.size < before.size or not self._map.pieces_of([file]) & ~self._had):
                 yield file
@@ -219,11 +228,12 @@ class Disk:
     async def _commit(self, whole: Sequence[Whole]) -> list[bool]:
         while self._is_checking:
             await self._changed.park()
-        self._committing += 1
+        under_way = [each.piece for each in whole]
+        self._committing.update(under_way)
         try:
             return await self._storage.commit(whole)
         finally:
-            self._committing -= 1
+            self._committing.difference_update(under_way)
             if self._is_checking:
                 self._changed.unpark_all()
 

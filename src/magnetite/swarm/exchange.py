@@ -18,6 +18,7 @@ from magnetite.swarm.block_trade import BlockTrade
 from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.company import Company, ignore
+from magnetite.swarm.holepunch import Punching
 from magnetite.swarm.introduction import Introduction
 from magnetite.swarm.metadata_trade import MetadataTrade
 from magnetite.swarm.partial import PartialPiece
@@ -60,6 +61,7 @@ class Exchange:
         self.blocks = BlockTrade(self._company)
         self.introduction = Introduction(self._company, self.metadata)
         self.acquaintance = Acquaintance(self._company)
+        self.punching = Punching(self._company)
         self.turnover = Turnover(self._company)
         self._unchoking = Unchoking(self._company, make_choker(rng))
         self._suspicion: Suspicion | None = None  # as long as there is a book
@@ -200,12 +202,14 @@ class Exchange:
         if self._showcase is not None:
             self._showcase.on_not_interested(peer)
 
-    def can_serve(self, request: BlockRequest) -> bool:
-        """Whether the block exists and its piece is verified."""
+    def can_serve(self, request: BlockRequest, peer: Peer) -> bool:
+        """Whether the block exists, its piece is verified, and the peer was told so."""
         book = self.blocks.book
         if book is None or self._map is None or not book.have >> request.piece & 1:
             return False
         if self._company.paused is not None:
+            return False
+        if self._showcase is not None and not self._showcase.has_shown(peer, request.piece):
             return False
         return self._map.holds(*request)
 
@@ -235,7 +239,7 @@ class Exchange:
             self._emit(PieceVerified(now, self.info_hash, partial.piece, verified, self._map.piece_count))
         new, missing = pieces.of([partial.piece for partial in partials]), self.book.missing
         for peer in self.peers:
-            if lacks := new & ~peer.pieces:
+            if self._showcase is None and (lacks := new & ~peer.pieces):
                 peer.outbox.put(*(Have(piece) for piece in pieces.indices(lacks)))
             if peer.am_interested and not peer.pieces & missing:
                 peer.show_interest(False)
@@ -256,9 +260,10 @@ class Exchange:
         self.book.have |= 1 << piece
         self.book.deadlines.met(piece)
         self.on_present(piece)
-        for peer in self.peers:
-            if not peer.pieces >> piece & 1:
-                peer.outbox.put(Have(piece))
+        if self._showcase is None:  # otherwise nobody was told that it was gone
+            for peer in self.peers:
+                if not peer.pieces >> piece & 1:
+                    peer.outbox.put(Have(piece))
 
     def reopen(self, lost: int, now: float) -> None:
         """These pieces are not right any more: fetch them again as far as they are wanted."""
@@ -315,6 +320,6 @@ class Exchange:
             self._showcase.tend(now)
         if self.peers:
             self.introduction.tend(upload_only=self._is_known_as_seed)
-            self.acquaintance.learn_own_addresses(self.introduction.listen_port or 0)
+            self.acquaintance.learn_own_addresses(self.introduction.reach)
             if self.book is not None:  # until then we do not know that it is not private
                 self.acquaintance.spread(self.all_pieces, now)

@@ -21,6 +21,7 @@ from magnetite.events import (
     PieceFailed,
 )
 from magnetite.swarm.throttle import Limits
+from magnetite.ways import Carrier, Cipher
 
 T = TypeVar("T")
 
@@ -91,6 +92,7 @@ class Snapshot:
     is_checked: bool = False
     is_complete: bool = False
     peers: int = 0
+    ways: Mapping[tuple[Carrier, Cipher], int] = field(default_factory=dict)  # to the peers, and how many by each
     known: int = 0  # endpoints heard of
     dialling: int = 0
     may_dial: bool = True  # a place is free for one more connection
@@ -125,6 +127,8 @@ def _sentences(now: Snapshot) -> Iterator[str]:
         yield from _trading(now) if now.has_metadata else _metadata(now)
     else:
         yield "No peer is connected."
+    if now.ways:
+        yield f"Connections: {_ways(now.ways)}."
     if not now.is_complete or not now.peers:
         yield from _search(now)
         yield from _dials(now)
@@ -212,6 +216,10 @@ def _dials(now: Snapshot) -> Iterator[str]:
 
 def _is_near(rate: float, limit: float | None) -> bool:
     return limit is not None and rate >= NEAR_LIMIT * limit
+
+
+def _ways(counts: Mapping[tuple[Carrier, Cipher], int]) -> str:
+    return ", ".join(f"{count:,} by {carrier.value}, {cipher.value}" for (carrier, cipher), count in _by_count(counts))
 
 
 def _reasons(counts: Mapping[Reason, int]) -> str:

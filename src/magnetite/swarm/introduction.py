@@ -5,7 +5,8 @@ from __future__ import annotations
 from magnetite.swarm.company import Company
 from magnetite.swarm.metadata_trade import MetadataTrade
 from magnetite.swarm.peer import OUR_REQQ, Peer
-from magnetite.swarm.peer_extensions import OUR_EXTENSIONS
+from magnetite.swarm.peer_extensions import OUR_EXTENSIONS, UTP_EXTENSIONS
+from magnetite.swarm.reach import Reach
 from magnetite.torrent import pieces
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.wire.allowed_fast import allowed_fast_set
@@ -22,8 +23,9 @@ class Introduction:
     """
 
     def __init__(self, company: Company, metadata: MetadataTrade) -> None:
-        self.listen_port: int | None = None
+        self.reach: Reach | None = None
         self.dht_port: int | None = None
+        self.has_utp = False
         self._company = company
         self._metadata = metadata
 
@@ -48,9 +50,9 @@ class Introduction:
     def introduce(self, peer: Peer, *, upload_only: bool) -> None:
         """The extension handshake (BEP 10); `upload_only` is that we want nothing more (BEP 21)."""
         ours = ExtensionHandshake(
-            m=OUR_EXTENSIONS,
+            m=UTP_EXTENSIONS if self.has_utp else OUR_EXTENSIONS,
             v=VERSION,
-            p=self.listen_port,
+            p=self.reach.port(is_ipv6=peer.endpoint.is_ipv6) if self.reach else None,
             metadata_size=self._metadata.length or None,
             reqq=OUR_REQQ,
             yourip=peer.endpoint.ip,
@@ -63,6 +65,11 @@ class Introduction:
         """Where our DHT node is (BEP 5)."""
         if self.dht_port is not None and peer.wire.handshake and peer.wire.handshake.dht:
             peer.outbox.put(Port(self.dht_port))
+
+    def introduce_again(self) -> None:
+        """What we say of ourselves is another."""
+        for peer in self._company.peers:
+            self.introduce(peer, upload_only=peer.extensions.said_upload_only)
 
     def tend(self, *, upload_only: bool) -> None:
         """Say when we come to want nothing more, and when we want something again (BEP 21)."""

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import trio
 
+from magnetite.storage.base import FileStat
 from magnetite.storage.resume import ResumeData
 from magnetite.swarm.disk import Disk
 from magnetite.swarm.exchange import Exchange
@@ -26,7 +27,8 @@ class Keeper:
     """What is in resume data was synced before: pieces with fsync, file by file, then names, folder by folder.
 
     Nothing else is synced. A crash costs what was verified since the last flush, or, where only the program crashed,
-    the time to hash it again. `earlier` are the bytes moved in runs before this one.
+    the time to hash it again. `earlier` are the bytes moved in runs before this one. A flush where nothing has come
+    since the last one only renews the bytes moved: with many files it would take seconds to look at each.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Keeper:
         self._remember = remember
         self._earlier = (earlier.downloaded, earlier.uploaded) if earlier else (0, 0)
         self._unsafe = 0  # bytes verified since the last flush
+        self._last: ResumeData | None = None  # what the last flush led to, if it succeeded
         self._grown = trio.lowlevel.ParkingLot()
 
     def on_verified(self, length: int) -> None:
@@ -68,18 +71,21 @@ class Keeper:
 
     async def flush_once(self) -> None:
         """As `flush`, at once or never. Raises StorageError."""
-        stats = await self._disk.stats()  # first: a file that is written after this is looked at again
-        verified = self._exchange.have  # before the flush: what comes meanwhile is not claimed
-        self._unsafe = 0
-        await self._disk.flush()
+        last, self._last = self._last, None
+        if last is not None and not self._unsafe and last.verified == self._exchange.have:
+            stats, verified = last.files, last.verified
+        else:
+            stats = await self._disk.stats()  # first: a file that is written after this is looked at again
+            verified = self._exchange.have  # before the flush: what comes meanwhile is not claimed
+            self._unsafe = 0
+            await self._disk.flush()
+        resume = self._resume(verified, stats)
+        await self._remember(resume)
+        self._last = resume
+
+    def _resume(self, verified: int, files: tuple[FileStat | None, ...]) -> ResumeData:
+        metainfo, earlier = self._metainfo, self._earlier
         downloaded, uploaded = self._exchange.totals
-        await self._remember(
-            ResumeData(
-                self._metainfo.info_hash,
-                self._metainfo.info,
-                verified,
-                stats,
-                self._earlier[0] + downloaded,
-                self._earlier[1] + uploaded,
-            )
+        return ResumeData(
+            metainfo.info_hash, metainfo.info, verified, files, earlier[0] + downloaded, earlier[1] + uploaded
         )

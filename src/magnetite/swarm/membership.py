@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TypeAlias
 
 import trio
 
 from magnetite.endpoint import Endpoint, Scope
-from magnetite.errors import NetworkError, Reason, RemoteProtocolError
-from magnetite.events import Emit, PeerClosed, PeerConnected, PeerConnecting, PeerFailed, PeerFound, Source
+from magnetite.errors import MagnetiteError, NetworkError, Reason, RemoteProtocolError
+from magnetite.events import Emit, PeerClosed, PeerConnected, PeerConnecting, PeerFailed, PeerFound, Source, WayFailed
 from magnetite.ids import PeerId
-from magnetite.net.base import Network
+from magnetite.net.base import Network, Transport
 from magnetite.pacer import Pacer
 from magnetite.swarm.candidates import CandidatePool
-from magnetite.swarm.connection import Connection, dial
+from magnetite.swarm.choker import MakeChoker, TitForTat
+from magnetite.swarm.dialling import Dialler
 from magnetite.swarm.exchange import Exchange
+from magnetite.swarm.greeting import Connection, Security
 from magnetite.swarm.peer import Peer
+from magnetite.swarm.picker import MakePicker, PiecePicker
 from magnetite.swarm.places import Places
+from magnetite.swarm.reach import Reach
 from magnetite.swarm.throttle import Throttles
+from magnetite.ways import Carrier, Cipher, Way
 from magnetite.wire.handshake import Handshake
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds; places that other torrents give back are not announced
-SEED_LOOK_EVERY = 60.0  # seconds; a seed dials nobody, until other files are selected or some of its own are lost
+SEED_LOOK_EVERY = 60.0  # seconds; as above, and some of its own pieces may be lost
+SEED_DIAL_RATE = 1.0  # dials/s of all seeds of a client together: a thousand idle ones are to cost nothing
+SEED_DIALS = 4  # under way in one torrent, and at once after a quiet time
 TURNOVER_EVERY = 30.0  # seconds; everybody's optimistic unchoke needs time to come round to us
+MEETINGS = 8  # that wait to be dialled; whoever brings more together finds nobody here
 
 Converse: TypeAlias = Callable[[Peer, Connection], Awaitable[None]]
 
@@ -39,27 +50,33 @@ class Site:
 
     network: Network
     peer_id: PeerId
-    scope: Scope  # of our own address
-    local_ip: str | None
-    listen_port: int | None
+    security: Security
+    local: tuple[Endpoint, ...]  # what our sockets are bound to
+    reach: Reach
     dht_port: int | None
     places: Places
     pacer: Pacer
     rng: Random
     emit: Emit
     throttles: Throttles = field(default_factory=Throttles)
+    seed_pacer: Pacer = field(default_factory=lambda: Pacer(SEED_DIAL_RATE, burst=SEED_DIALS))
+    utp: Transport | None = None  # None: peers are reached by TCP alone
+    make_choker: MakeChoker[Peer] = TitForTat
+    make_picker: MakePicker = PiecePicker
 
 
 class Membership:
     """Candidates, dials, and the admission of whoever has shaken hands. A peer is one while `serve` runs.
 
-    `dialling` are the candidates that have been picked and are not connected yet.
+    `dialling` are the candidates that have been picked and are not connected yet; `ways` tell how the peers are.
     """
 
     def __init__(self, site: Site, exchange: Exchange, candidates: CandidatePool, converse: Converse) -> None:
         self.candidates = candidates
         self.dialling = 0
+        self.ways: Counter[tuple[Carrier, Cipher]] = Counter()
         self._site = site
+        self._dialler = Dialler(site.network, site.utp, site.security)
         self._exchange = exchange
         self._converse = converse
         self._info_hash = exchange.info_hash
@@ -67,19 +84,31 @@ class Membership:
         self._changed = trio.lowlevel.ParkingLot()  # candidates, or places
         self._joined = trio.lowlevel.ParkingLot()
         self._is_over = False
+        self._meeting: set[Endpoint] = set()  # to be dialled, or being dialled, because somebody brought us together
+        self._met, self._to_meet = trio.open_memory_channel[Endpoint](MEETINGS)
         exchange.acquaintance.on_named = self._add_gossip
-        if site.local_ip is not None and site.listen_port is not None:
-            candidates.learn_own(Endpoint(site.local_ip, site.listen_port))
+        exchange.punching.on_meeting = self._meet
+        for local in site.local:
+            if local.scope is not Scope.NOWHERE:
+                candidates.learn_own(local)
 
-    def _add_gossip(self, endpoint: Endpoint, named_by: str) -> None:
-        self.add(endpoint, Source.PEX, named_by)
+    def _add_gossip(self, endpoint: Endpoint, named_by: str, is_seed: bool) -> None:
+        if not (is_seed and self._exchange.is_seeding):  # the room for gossip is small
+            self.add(endpoint, Source.PEX, named_by)
+        if is_seed:
+            self.candidates.note_seed(endpoint)
 
-    def add(self, endpoint: Endpoint, source: Source, named_by: str | None = None) -> None:
-        """Somebody named a peer of this torrent; `named_by` is the address of the peer that did, if it was one."""
+    def add(self, endpoint: Endpoint, source: Source, named_by: str | None = None) -> bool:
+        """Somebody named a peer of this torrent; `named_by` is the address of the peer that did, if it was one.
+
+        Whether that is news.
+        """
         now = trio.current_time()
-        if self.candidates.add(endpoint, source, now, named_by):
+        is_news = self.candidates.add(endpoint, source, now, named_by)
+        if is_news:
             self._emit(PeerFound(now, self._info_hash, endpoint, source))
             self._changed.unpark_all()
+        return is_news
 
     @property
     def handshake(self) -> Handshake:
@@ -113,7 +142,7 @@ class Membership:
     async def serve(self, connection: Connection, source: Source) -> bool:
         """Trade on a connection whose handshakes are done, until it ends; the stream is closed afterwards.
 
-        False where it was refused.
+        False where it was refused, or where it was given nothing by us who are a seed.
         """
         now = trio.current_time()
         peer_id, endpoint = connection.handshake.peer_id, connection.stream.remote
@@ -123,16 +152,20 @@ class Membership:
             await connection.stream.aclose()
             return False
         peer = Peer(endpoint, source, peer_id, connection.wire, now)
-        self._emit(PeerConnected(now, self._info_hash, endpoint, source, peer.client))
+        peer.extensions.by_utp = connection.carrier is Carrier.UTP
+        way = connection.carrier, connection.cipher
+        self._emit(PeerConnected(now, self._info_hash, endpoint, source, peer.client, *way))
+        self.ways[way] += 1
         self._exchange.join(peer, now)
         self._joined.unpark_all()
         try:
             with self._site.places.taken():
                 await self._converse(peer, connection)
         finally:
+            self.ways -= Counter((way,))  # and no zeros are kept
             self._exchange.leave(peer)
             self._note_end(peer)
-        return True
+        return peer.uploaded.total > 0 or not self._exchange.is_seeding
 
     def _refusal(self, peer_id: PeerId, endpoint: Endpoint, source: Source) -> Reason | None:
         if self._is_over:  # somebody who shook hands while we packed up
@@ -141,19 +174,28 @@ class Membership:
             return Reason.OURSELVES
         if self.candidates.is_banned(endpoint.ip):
             return Reason.BANNED
-        twin = self._twin(peer_id, endpoint.ip)
+        twin = self._twin(peer_id, endpoint)
         if twin is not None:
-            if not self._is_preferred(peer_id, source, twin.source):
+            if twin.endpoint.ip != endpoint.ip or not self._is_preferred(peer_id, source, twin.source):
                 return Reason.DUPLICATE
             twin.close(Reason.DUPLICATE)  # and leaves its place to the new one
-        elif source is Source.INCOMING and not self._site.places.may_welcome(len(self._exchange.peers)):
+        elif source is Source.INCOMING and not self._has_place_for(endpoint):
             return Reason.TOO_MANY_PEERS
         return None
 
-    def _twin(self, peer_id: PeerId, ip: str) -> Peer | None:
-        """The connection we have with the same peer already."""
+    def _has_place_for(self, caller: Endpoint) -> bool:
+        if self._site.places.may_welcome(len(self._exchange.peers)):
+            return True
+        return self._exchange.turnover.make_room_for(caller, trio.current_time())
+
+    def _twin(self, peer_id: PeerId, endpoint: Endpoint) -> Peer | None:
+        """The connection we have with the same peer already: from this address, or from its one of the other family.
+
+        Ids are no secret, so whoever comes from elsewhere with a peer's id does not take its place.
+        """
         for peer in self._exchange.peers:
-            if peer.peer_id == peer_id and peer.endpoint.ip == ip and not peer.closing:
+            is_here = peer.endpoint.ip == endpoint.ip or peer.endpoint.is_ipv6 is not endpoint.is_ipv6
+            if is_here and peer.peer_id == peer_id and not peer.closing:
                 return peer
         return None
 
@@ -180,24 +222,49 @@ class Membership:
         async with trio.open_nursery() as nursery:
             while True:
                 endpoint = await self._next_to_dial()
-                await trio.sleep_until(self._site.pacer.reserve(trio.current_time()))
+                await self._wait_turn()
                 nursery.start_soon(self._dial, endpoint)
 
     async def _next_to_dial(self) -> Endpoint:
         """The next candidate, as soon as there is one and a place for it."""
         while True:
             now = trio.current_time()
-            may_dial = self._may_dial()
-            if may_dial and (endpoint := self.candidates.next(now)) is not None:
+            seeding, may_dial = self._exchange.is_seeding, self._may_dial()
+            if may_dial and (endpoint := self._next_candidate(now, seeding)) is not None:
                 self.dialling += 1
                 return endpoint
-            pause = SEED_LOOK_EVERY if self._exchange.is_seeding else LOOK_EVERY
-            with trio.move_on_at(self.candidates.next_due() if may_dial else now + pause):
+            look_at = now + (SEED_LOOK_EVERY if seeding else LOOK_EVERY)
+            if may_dial:
+                due = self.candidates.next_due(seeding=seeding)
+                look_at = min(due, look_at) if seeding else due
+            with trio.move_on_at(look_at):
                 await self._changed.park()
 
+    def _next_candidate(self, now: float, seeding: bool) -> Endpoint | None:
+        """Who is to be dialled, and has not come by itself."""
+        while (endpoint := self.candidates.next(now, seeding=seeding)) is not None:
+            if all(endpoint not in (peer.endpoint, peer.listens_at) for peer in self._exchange.peers):
+                return endpoint
+            self.candidates.released(endpoint, now)
+        return None
+
     def _may_dial(self) -> bool:
-        """Seeds wait to be called: who wants something finds us."""
-        return self._exchange.paused is None and not self._exchange.is_seeding and self.has_place
+        """Whether one more may be dialled by itself: by seeds few, for most who want something find them."""
+        if self._exchange.paused is not None:
+            return False
+        if not self._exchange.is_seeding:
+            return self.has_place
+        engaged = self.dialling + len(self._exchange.peers)
+        return self.dialling < SEED_DIALS and self._site.places.may_dial(engaged, seeding=True)
+
+    async def _wait_turn(self) -> None:
+        """Until one more dial is due; a seed's, long after it perhaps, unless it has come to want something."""
+        if self._exchange.is_seeding:
+            turn = self._site.seed_pacer.reserve(trio.current_time())
+            while self._exchange.is_seeding and trio.current_time() < turn:
+                with trio.move_on_at(turn):
+                    await self._changed.park()
+        await trio.sleep_until(self._site.pacer.reserve(trio.current_time()))
 
     async def _dial(self, endpoint: Endpoint) -> None:
         served = await self._dial_and_serve(endpoint)
@@ -212,14 +279,53 @@ class Membership:
         """Whether it became a peer."""
         self._emit(PeerConnecting(trio.current_time(), self._info_hash, endpoint))
         try:
-            with self._site.places.taken():
-                connection = await dial(self._site.network, endpoint, self.handshake, self._site.local_ip)
+            with self._site.places.half_open():
+                known = self.candidates.way(endpoint)
+                connection = await self._dialler.dial(endpoint, self.handshake, known, partial(self._note, endpoint))
         except (NetworkError, RemoteProtocolError) as error:
             self._emit(PeerFailed(trio.current_time(), self._info_hash, endpoint, error.reason, str(error)))
+            self._ask_for_meeting(endpoint)
             return False
         finally:
             self.dialling -= 1
+        self.candidates.reached(endpoint, Way(connection.carrier, connection.cipher is not Cipher.PLAIN))
         return await self.serve(connection, self.candidates.source(endpoint))
+
+    def _ask_for_meeting(self, endpoint: Endpoint) -> None:
+        """Whoever named a peer that cannot be dialled may bring us together (BEP 55)."""
+        named_by = self.candidates.named_by(endpoint)
+        if named_by is not None:
+            self._exchange.punching.ask(endpoint, named_by, trio.current_time())
+
+    def _meet(self, endpoint: Endpoint) -> None:
+        """Somebody dials us at this moment. A seed calls back, too, for whoever asked for it cannot do without."""
+        if endpoint not in self._meeting and self.has_place and self._exchange.paused is None:
+            with suppress(trio.WouldBlock):
+                self._met.send_nowait(endpoint)
+                self._meeting.add(endpoint)
+                self.dialling += 1
+
+    async def meet_forever(self) -> None:
+        """Dial whom others bring us together with (BEP 55)."""
+        async with trio.open_nursery() as nursery:
+            async for endpoint in self._to_meet:
+                nursery.start_soon(self._dial_met, endpoint)
+
+    async def _dial_met(self, endpoint: Endpoint) -> None:
+        self._emit(PeerConnecting(trio.current_time(), self._info_hash, endpoint))
+        try:
+            with self._site.places.half_open():
+                connection = await self._dialler.punch(endpoint, self.handshake)
+        except (NetworkError, RemoteProtocolError) as error:
+            self._emit(PeerFailed(trio.current_time(), self._info_hash, endpoint, error.reason, str(error)))
+            return
+        finally:
+            self.dialling -= 1
+            self._meeting.discard(endpoint)
+        await self.serve(connection, Source.HOLEPUNCH)
+
+    def _note(self, endpoint: Endpoint, way: Way, error: MagnetiteError) -> None:
+        self._emit(WayFailed(trio.current_time(), self._info_hash, endpoint, *way, error.reason, str(error)))
 
     async def turn_over_forever(self) -> None:
         """While every place is taken and others wait to be dialled, give one after the other a chance."""

@@ -21,6 +21,7 @@ from magnetite.swarm.rate import RateMeter
 from magnetite.swarm.tolerance import BYTES_EACH, Tolerance
 from magnetite.torrent import pieces
 from magnetite.wire.handshake import client_name
+from magnetite.wire.holepunch import UT_HOLEPUNCH
 from magnetite.wire.messages import (
     AllowedFast,
     BitfieldMessage,
@@ -113,13 +114,21 @@ class Peer:
     def flags(self, everything: int) -> PexFlag:
         """What others are told of it, in a torrent of the pieces `everything`."""
         flags = PexFlag(0)
-        if self.source is not Source.INCOMING:
+        if self.source not in (Source.INCOMING, Source.HOLEPUNCH):
             flags |= PexFlag.REACHABLE
-        if self.extensions.upload_only or self.pieces == everything:
+        if self.is_done(everything):
             flags |= PexFlag.SEED
         if self.extensions.said.e:
             flags |= PexFlag.ENCRYPTION
+        if self.extensions.by_utp:
+            flags |= PexFlag.UTP
+        if self.extensions.said.id_of(UT_HOLEPUNCH) is not None:
+            flags |= PexFlag.HOLEPUNCH
         return flags
+
+    def is_done(self, everything: int) -> bool:
+        """It wants nothing, nor will: a seed of a torrent of the pieces `everything`, or a partial one (BEP 21)."""
+        return self.extensions.upload_only or 0 < self.pieces == everything
 
     def is_idle(self, now: float) -> bool:
         """Neither a byte has come from it for long, nor does it take what we send."""
@@ -292,7 +301,7 @@ class Peer:
         queued = self.outbox.queued_blocks
         for message in messages:
             request = message.block
-            if not exchange.can_serve(request) or (self.am_choking and not self._spend_grant(request)):
+            if not exchange.can_serve(request, self) or (self.am_choking and not self._spend_grant(request)):
                 self._refuse(request)
             elif self.outbox.queued_blocks >= OUR_REQQ:
                 raise WireError(f"more than {OUR_REQQ} requests", Reason.TOO_MANY_REQUESTS)

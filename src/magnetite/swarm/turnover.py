@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason
 from magnetite.swarm.company import Company
-from magnetite.swarm.peer import Peer
 
 TRADE_PATIENCE: Final = 120.0  # seconds without a block in either direction, before a peer may have to make way
 USELESS_AFTER: Final = 300.0  # seconds for which neither side has wanted anything, then the slot is for somebody else
@@ -37,7 +37,7 @@ class Turnover:
         for peer in self._company.peers:
             if peer.am_interested or peer.peer_interested:
                 peer.useful_at = now
-            elif (seeding and _is_done(peer, everything)) or now - peer.useful_at >= USELESS_AFTER:
+            elif (seeding and peer.is_done(everything)) or now - peer.useful_at >= USELESS_AFTER:
                 peer.close(Reason.NOTHING_TO_TRADE)
 
     def make_way(self, now: float) -> None:
@@ -49,7 +49,16 @@ class Turnover:
         if idlest is not None and now - idlest.traded_at >= TRADE_PATIENCE:
             idlest.close(Reason.NOTHING_TO_TRADE)
 
+    def make_room_for(self, caller: Endpoint, now: float) -> bool:
+        """Whether somebody who dialled us may have the place of a peer that has traded nothing for long (BEP 40).
 
-def _is_done(peer: Peer, everything: int) -> bool:
-    """It wants nothing, nor will: a seed, or a partial one (BEP 21)."""
-    return peer.extensions.upload_only or peer.pieces == everything
+        Of those it is the one that comes last in the order which both ends of a connection agree on, if the caller
+        comes before it: so newcomers find a place in a swarm whose places are all taken, and not by asking often.
+        """
+        priority = self._company.candidates.priority
+        idle = [peer for peer in self._company.peers if not peer.closing and now - peer.traded_at >= TRADE_PATIENCE]
+        last = min(idle, key=lambda peer: priority(peer.endpoint), default=None)
+        if last is None or priority(caller) <= priority(last.endpoint):
+            return False
+        last.close(Reason.NOTHING_TO_TRADE)
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from magnetite.events import Unchoked
-from magnetite.swarm.choker import CHOKE_INTERVAL, SLOTS, Choker, Standing
+from magnetite.swarm.choker import CHOKE_INTERVAL, Choker, Standing
 from magnetite.swarm.company import Company
 from magnetite.swarm.peer import Peer
 
@@ -22,7 +22,7 @@ class Unchoking:
     def on_interested(self, peer: Peer, now: float) -> None:
         """A free slot need not wait for the next round."""
         unchoked = sum(1 for other in self._company.peers if not other.am_choking and other.peer_interested)
-        if unchoked < SLOTS and now - peer.unchoked_at >= CHOKE_INTERVAL:
+        if unchoked < self._choker.slots and now - peer.unchoked_at >= CHOKE_INTERVAL:
             self._unchoke(peer, now, optimistic=False)
 
     def rechoke(self, *, seeding: bool, now: float) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from magnetite.errors import InvalidMetainfo
 
 PARTIAL_SUFFIX = ".part"  # of a file on disk that is not complete yet
 MAX_NAME = 255 - len(PARTIAL_SUFFIX)  # bytes of UTF-8; file systems take 255
 MAX_NESTING = 64  # folders in folders
+KNOWN_NAMES = 1024  # that are not made safe again; most components are folders, named once a file
 
 # Separators, control characters, marks that reverse the reading direction (`gpj.exe` shown as `exe.jpg`), surrogates.
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -85,10 +87,11 @@ def safe_paths(paths: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """
     tree = _Tree()
     placed = []
+    made_safe = lru_cache(KNOWN_NAMES)(safe_name)
     for path in paths:
         if not 0 < len(path) <= MAX_NESTING:
             raise InvalidMetainfo(f"a file path of {len(path)} components; 1 to {MAX_NESTING} make sense")
-        placed.append(tree.place(tuple(safe_name(component) for component in path)))
+        placed.append(tree.place(tuple(map(made_safe, path))))
     return placed
 
 
@@ -113,6 +116,8 @@ def _is_free(folder: _Folder, name: str) -> bool:
 
 def _identity(name: str) -> str:
     """Equal for names that some file system takes for the same: case and the composition of accents do not count."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
