@@ -20,7 +20,7 @@ import pytest
 from magnetite import cli
 
 PATIENCE = 20  # seconds
-LONGEST = 120  # seconds for a test, or for what is set up for it
+LONGEST = 300  # seconds for a test, or for what is set up for it
 Start = Callable[..., "subprocess.Popen[str]"]
 OFFLINE = ("--no-dht", "--bind", "127.0.0.1", "--port", "0")
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 
 from magnetite.swarm.availability import Availability
 
+TRIES: Final = 4  # places looked at by chance before the bits of a set are counted
 RANDOM_FIRST: Final = 4  # pieces begun by chance, so that a newcomer soon has something to trade
 
 
@@ -97,6 +98,11 @@ class PiecePicker:
 def any_bit(mask: int, rng: Random) -> int:
     """A set bit, each as likely as another: where one is likelier, peers who see the same mask fetch the same piece of
     their one seed, which took a fifth more time in a crowd of eight."""
+    length = mask.bit_length()
+    for _ in range(TRIES):  # a try takes a tenth of the time that counting does
+        place = rng.randrange(length)
+        if mask >> place & 1:
+            return place
     return nth_bit(mask, rng.randrange(mask.bit_count()))
 
 
