@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from magnetite.client import open_client
 from magnetite.download import Progress
 from magnetite.endpoint import Endpoint
 from magnetite.errors import MagnetiteError, Reason, StorageError
@@ -20,6 +19,7 @@ from magnetite.events import (
     MetadataFetched,
     PieceVerified,
 )
+from magnetite.opening import open_client
 from magnetite.simnet import Fabric, Link
 from magnetite.storage.memory import MemoryStorage
 from magnetite.torrent.selection import FileSelection

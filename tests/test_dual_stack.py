@@ -8,10 +8,10 @@ from random import Random
 import pytest
 import trio
 
-from magnetite.client import open_client, open_dht_node
 from magnetite.endpoint import Endpoint
 from magnetite.events import Event, PeerConnected, PeerFound, Source
 from magnetite.net.base import Network
+from magnetite.opening import open_client, open_dht_node
 from magnetite.simnet import Fabric
 from magnetite.storage.memory import MemoryStorage
 from tests.net.two_homed import TwoHomed

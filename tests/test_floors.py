@@ -72,6 +72,7 @@ FLOORS = {
     "swarm.swarm": 3,
     "client": 4,
     "download": 4,
+    "opening": 4,
     "study": 5,
     "web": 5,
     "cli": 6,
@@ -84,6 +85,7 @@ ROOF = 7  # where a module stays that was given no floor: nothing may import it,
 # Importer and imported that share a floor and not a folder, by first name.
 NEIGHBOURS = {
     ("client", "download"),
+    ("opening", "client"),
     ("bencoding", "errors"),
     ("endpoint", "errors"),
     ("events", "endpoint"),

@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 import trio
 
-from magnetite.client import open_dht_node
 from magnetite.events import Event, PeerStored, PortMapped
 from magnetite.net.portmap.mapping import IpProtocol, PortMapping
 from magnetite.net.portmap.routes import Route
+from magnetite.opening import open_dht_node
 from magnetite.simnet import Fabric
 from magnetite.wire.extensions import decode_extension_handshake
 from magnetite.wire.messages import Extended

@@ -8,11 +8,12 @@ async with magnetite.open_client(port=6881) as client:
 TYPE_CHECKING = False  # type checkers know it; while `typing` is imported Ctrl-C would show a traceback
 
 if TYPE_CHECKING:
-    from magnetite.client import Client, fetch_metadata, open_client, open_dht_node
+    from magnetite.client import Client
     from magnetite.download import Download, Progress
     from magnetite.errors import MagnetiteError, Reason
     from magnetite.ids import InfoHash, NodeId
     from magnetite.net.portmap.mapping import PortMapping
+    from magnetite.opening import fetch_metadata, open_client, open_dht_node
     from magnetite.swarm.preference import Preference
     from magnetite.swarm.reader import Reader
     from magnetite.swarm.throttle import Limits
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 else:
     # Imported when they are asked for: the program's first lines must run before the rest is there (`magnetite.cli`).
     _HOMES = {
-        "client": ("Client", "fetch_metadata", "open_client", "open_dht_node"),
+        "client": ("Client",),
         "download": ("Download", "Progress"),
         "errors": ("MagnetiteError", "Reason"),
         "ids": ("InfoHash", "NodeId"),
         "net.portmap.mapping": ("PortMapping",),
+        "opening": ("fetch_metadata", "open_client", "open_dht_node"),
         "swarm.preference": ("Preference",),
         "swarm.reader": ("Reader",),
         "swarm.throttle": ("Limits",),

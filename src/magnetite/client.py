@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -14,12 +13,9 @@ from typing import TypeAlias
 import trio
 
 from magnetite.background import background, first_of
-from magnetite.dht.blocklist import Blocklist
-from magnetite.dht.limiter import AnswerLimits
-from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
+from magnetite.dht.node import DhtNode
 from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.schedule import CONTENT_FOR, SEEDS_A_SECOND, SEEDS_AT_ONCE, announce_delay, search_delays
-from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
 from magnetite.download import Download
 from magnetite.endpoint import Endpoint
 from magnetite.errors import LocalProtocolError, MagnetiteError, NetworkError, RemoteProtocolError
@@ -33,14 +29,11 @@ from magnetite.events import (
     Source,
     TorrentEvent,
 )
-from magnetite.hub import EventHub, Observer
+from magnetite.hub import EventHub
 from magnetite.ids import InfoHash
-from magnetite.net.base import ByteStream, Listener, Network
-from magnetite.net.home import Home
-from magnetite.net.outlet import open_outlet
-from magnetite.net.portmap.mapping import IpProtocol, Lease, PortMapping, methods_of
-from magnetite.net.ports import open_ports, open_proxied_ports
-from magnetite.net.socks import parse_proxy
+from magnetite.net.base import ByteStream, Listener
+from magnetite.net.portmap.mapping import Lease
+from magnetite.net.stand import Stand
 from magnetite.net.utp.utp import Utp
 from magnetite.pacer import Pacer
 from magnetite.storage.base import Storage
@@ -50,236 +43,29 @@ from magnetite.storage.open_files import OpenFiles
 from magnetite.storage.resume import ResumeData
 from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.storage.workers import Workers
-from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.doorkeeper import Doorkeeper
-from magnetite.swarm.greeting import Security, welcome
+from magnetite.swarm.greeting import welcome
 from magnetite.swarm.keeper import forget
 from magnetite.swarm.membership import Site
-from magnetite.swarm.peer import Peer
-from magnetite.swarm.picker import MakePicker, PiecePicker
-from magnetite.swarm.places import Places
-from magnetite.swarm.reach import Reach
 from magnetite.swarm.swarm import OpenStorage, Swarm
-from magnetite.swarm.throttle import Limits, Throttles
+from magnetite.swarm.throttle import Limits
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.selection import FileSelection
 from magnetite.ways import Carrier
-from magnetite.wire.handshake import Handshake, new_peer_id
-from magnetite.wire.mse.policy import Encryption
+from magnetite.wire.handshake import Handshake
 
 log = logging.getLogger(__name__)
 
-DHT_STATE = "dht.state"  # the file in the state folder that keeps the DHT's contacts, and our ids there
-PROXIED_DHT_STATE = "dht.proxied.state"  # another, so that no id tells who it is that uses the proxy
 CHECKED_WITHIN = 5.0  # seconds we wait to learn whether a torrent is complete, before others are asked for it
-DIAL_RATE = 30.0  # connections/s; routers at home choke on more
 
 Address: TypeAlias = tuple[str, int]
 """A host, by name or address, and a port."""
-
-Bind: TypeAlias = str | Sequence[str] | None
-"""The addresses to be present at, and to send from; None for all of this machine's."""
 
 Named: TypeAlias = tuple[Source, Address]
 
 Torrent: TypeAlias = str | MagnetLink | Metainfo
 """What can be opened: a magnet link or bare info-hash as text, or what was parsed of one, or of a torrent."""
-
-
-@asynccontextmanager
-async def open_client(
-    *,
-    port: int | None = None,
-    bind: Bind = None,
-    interface: str | None = None,
-    proxy: str | None = None,
-    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
-    dht: bool = True,
-    state: str | Path | None = None,
-    observe: Observer | None = None,
-    places: Places | None = None,
-    limits: Limits = Limits(),  # noqa: B008  # a value
-    encryption: Encryption = Encryption.ALLOW,
-    port_mapping: PortMapping = PortMapping.OFF,
-    lsd: bool = False,
-    utp: bool = True,
-    dial_rate: float = DIAL_RATE,
-    query_rate: float = QUERY_RATE,
-    address_rate: float = ADDRESS_RATE,
-    network: Network | None = None,
-    rng: random.Random | None = None,
-    storage: OpenStorage | None = None,
-    make_choker: MakeChoker[Peer] = TitForTat,
-    make_picker: MakePicker = PiecePicker,
-) -> AsyncIterator[Client]:
-    """A client that listens on `port` (TCP for peers, UDP for the DHT) of the addresses `bind`.
-
-    Without `bind` it is present at all addresses, of IPv4 and IPv6; with it nothing is sent from any other. With
-    `interface` (`tun0`) nothing is sent or taken but by that one, and nothing at all while it is away. Without `port`
-    it takes the first free one of 6881 to 6889, or any. With `proxy`, `socks5://[user:password@]host:port`, nothing is
-    sent but to that one, names are looked up by it alone, and nobody can dial us but by uTP.
-    `state` is a folder for what outlives the client: the DHT's contacts, and resume data; without it nothing does.
-    `observe` is called with every event, and must not raise.
-    `places` bounds the connections, `limits` the rates of all torrents together; see `Download.limit` for those of one.
-    `encryption` is for connections in both directions; docs/transport.md says what each policy means.
-    `port_mapping` has the router forward `port` to us; `lsd` finds peers in the local network (BEP 14). Neither
-    happens unasked, nor on a network that is given.
-    With `utp` peers are reached, and reach us, by uTP as well as by TCP.
-    `storage` is where content goes instead of files, `make_choker` and `make_picker` decide in our own's place whom to
-    serve and which piece to begin.
-    Leaving the block stops all downloads, saves their state, and leaves no task, thread or socket behind.
-
-    Raises NetworkError if it cannot listen, or if the proxy does not do what is needed, LocalProtocolError for a
-    `proxy` that is none.
-    """
-    rng = rng or random.SystemRandom()
-    hub = EventHub(*([observe] if observe else []))
-    folder = Path(state) if state is not None else None
-    async with AsyncExitStack() as stack:
-        addresses = _addresses(bind)
-        mapping_methods = methods_of(port_mapping, is_tied=interface is not None or addresses is not None)
-        via = None if proxy is None else parse_proxy(proxy)
-        network = await stack.enter_async_context(open_outlet(network, addresses, interface, via, hub.emit))
-        if via is None:
-            ports = await stack.enter_async_context(open_ports(network, addresses, port))
-        else:
-            ports = await stack.enter_async_context(open_proxied_ports(network, needed=dht))
-            mapping_methods, lsd = (), False
-        packets = Utp(ports.sockets, rng) if utp else None
-        if packets is not None:
-            stack.push_async_callback(packets.aclose)
-        node = None
-        if dht:
-            opening = open_node(
-                network,
-                ports.sockets if packets is None else packets.sockets,
-                rng=rng,
-                emit=hub.emit,
-                bootstrap=bootstrap,
-                state_path=folder / (DHT_STATE if via is None else PROXIED_DHT_STATE) if folder else None,
-                query_rate=query_rate,
-                address_rate=address_rate,
-            )
-            node = await stack.enter_async_context(opening)
-        site = Site(
-            network=network,
-            peer_id=new_peer_id(rng),
-            security=Security(encryption, rng),
-            local=ports.local,
-            reach=Reach(ports.local[0].port if ports.listeners else None),
-            dht_port=node.local.port if node and via is None else None,
-            places=places or Places(),
-            pacer=Pacer(dial_rate, burst=int(dial_rate)),
-            rng=random.Random(rng.getrandbits(256)),  # nothing secret, and a system call for every piece would be slow
-            emit=hub.emit,
-            throttles=Throttles(limits),
-            utp=packets,
-            make_choker=make_choker,
-            make_picker=make_picker,
-        )
-        client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None, storage)
-        stack.push_async_callback(client._close_workers)
-        async with background() as nursery:
-            for listener in ports.listeners:
-                nursery.start_soon(client._accept_forever, listener)
-            if packets is not None:
-                for task in packets.tasks(is_alone=node is None):
-                    nursery.start_soon(task)
-                for each in packets.ports:
-                    nursery.start_soon(client._accept_forever, each, Carrier.UTP)
-            nursery.start_soon(client._run_forever)
-            home = Home(network, ports.local, interface, rng, hub.emit)
-            if mapping_methods:
-                nursery.start_soon(home.keep_mapped, mapping_methods, client._on_mapped)
-            if lsd:
-                nursery.start_soon(home.meet_neighbours, client._announced, client._on_neighbour)
-            yield client
-
-
-@asynccontextmanager
-async def open_dht_node(
-    *,
-    port: int = 6881,
-    bind: Bind = None,
-    interface: str | None = None,
-    proxy: str | None = None,
-    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
-    state: str | Path | None = None,
-    observe: Observer | None = None,
-    read_only: bool | None = None,
-    query_rate: float = QUERY_RATE,
-    address_rate: float = ADDRESS_RATE,
-    limits: AnswerLimits = AnswerLimits(),  # noqa: B008  # a value
-    blocklist: Blocklist = Blocklist(),  # noqa: B008  # a value
-    port_mapping: PortMapping = PortMapping.OFF,
-    network: Network | None = None,
-    rng: random.Random | None = None,
-) -> AsyncIterator[DhtNode]:
-    """A DHT node by itself, for those who want no torrents; `state` is the file it remembers itself in.
-
-    For `bind`, `interface`, `proxy` and `port_mapping` (of UDP alone) see `open_client`, for the other arguments
-    `open_node`. Raises NetworkError if it cannot be bound, LocalProtocolError for a `proxy` that is none.
-    """
-    rng = rng or random.SystemRandom()
-    hub = EventHub(*([observe] if observe else []))
-    async with AsyncExitStack() as stack:
-        addresses = _addresses(bind)
-        mapping_methods = methods_of(port_mapping, is_tied=interface is not None or addresses is not None)
-        via = None if proxy is None else parse_proxy(proxy)
-        network = await stack.enter_async_context(open_outlet(network, addresses, interface, via, hub.emit))
-        if via is None:
-            ports = await stack.enter_async_context(open_ports(network, addresses, port, listen=False))
-        else:
-            ports = await stack.enter_async_context(open_proxied_ports(network))
-            mapping_methods = ()
-        node = await stack.enter_async_context(
-            open_node(
-                network,
-                ports.sockets,
-                rng=rng,
-                emit=hub.emit,
-                bootstrap=bootstrap,
-                state_path=Path(state) if state is not None else None,
-                read_only=read_only,
-                query_rate=query_rate,
-                address_rate=address_rate,
-                limits=limits,
-                blocklist=blocklist,
-            )
-        )
-        if mapping_methods:
-            nursery = await stack.enter_async_context(background())
-            home = Home(network, ports.local, interface, rng, hub.emit)
-            nursery.start_soon(home.keep_mapped, mapping_methods, _ignore, (IpProtocol.UDP,))
-        yield node
-
-
-async def fetch_metadata(
-    torrent: str | MagnetLink,
-    *,
-    port: int | None = None,
-    bind: Bind = None,
-    interface: str | None = None,
-    proxy: str | None = None,
-    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
-    state: str | Path | None = None,
-    observe: Observer | None = None,
-) -> Metainfo:
-    """The metadata behind a magnet link, and nothing else. Never times out by itself; see `open_client`.
-
-    Raises InvalidMagnet, UnsupportedTorrent, InvalidMetainfo, PrivateTorrent or NetworkError.
-    """
-    async with open_client(
-        port=port,
-        bind=bind,
-        interface=interface,
-        proxy=proxy,
-        bootstrap=bootstrap,
-        state=state,
-        observe=observe,
-    ) as client:
-        return await client.fetch_metadata(torrent)
 
 
 class Client:
@@ -306,6 +92,27 @@ class Client:
         self._files = OpenFiles(OPEN_FILES)  # of all torrents together
         self._workers: Workers | None = None  # one set of threads for every torrent, when the first needs it
         self._begin, self._begun = trio.open_memory_channel[Callable[[], Awaitable[None]]](inf)
+
+    @asynccontextmanager
+    async def at_work(self, stand: Stand, utp: Utp | None, *, lsd: bool) -> AsyncIterator[None]:
+        """As long as the block lasts callers are let in, and what is added runs. For `open_client`."""
+        try:
+            async with background() as nursery:
+                for listener in stand.ports.listeners:
+                    nursery.start_soon(self._accept_forever, listener)
+                if utp is not None:
+                    for task in utp.tasks(is_alone=self.node is None):
+                        nursery.start_soon(task)
+                    for port in utp.ports:
+                        nursery.start_soon(self._accept_forever, port, Carrier.UTP)
+                nursery.start_soon(self._run_forever)
+                if stand.mapping_methods:
+                    nursery.start_soon(stand.home.keep_mapped, stand.mapping_methods, self._on_mapped)
+                if lsd and not stand.is_proxied:
+                    nursery.start_soon(stand.home.meet_neighbours, self._announced, self._on_neighbour)
+                yield
+        finally:
+            await self._close_workers()
 
     @property
     def port(self) -> int:
@@ -582,14 +389,6 @@ class Client:
     def _answer(self, info_hash: InfoHash) -> Handshake | None:
         swarm = self._swarms.get(info_hash)
         return swarm.members.handshake if swarm else None
-
-
-def _ignore(lease: Lease | None) -> None:
-    """A DHT node is known by where its datagrams come from."""
-
-
-def _addresses(bind: Bind) -> Sequence[str] | None:
-    return (bind,) if isinstance(bind, str) else bind
 
 
 def _named(link: MagnetLink, peers: Iterable[Address]) -> list[Named]:

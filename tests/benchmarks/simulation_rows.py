@@ -28,9 +28,9 @@ if __name__ == "__main__":  # before anybody else takes its value
     wire_messages.BLOCK_LENGTH = int(wire_messages.BLOCK_LENGTH) << 10
 
 from magnetite import simnet
-from magnetite.client import open_dht_node
 from magnetite.events import Event, LookupFinished
 from magnetite.ids import InfoHash
+from magnetite.opening import open_dht_node
 from magnetite.simnet.faults import loss
 from magnetite.simnet.latency import constant, coordinates
 from magnetite.study import lookup_model, run

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import trio
 
-from magnetite.client import open_client
 from magnetite.endpoint import Endpoint, split_host_port
 from magnetite.errors import NetworkError, Reason
 from magnetite.events import Event, PeerConnected
 from magnetite.net.real import RealNetwork
 from magnetite.net.tcp import TcpStream
+from magnetite.opening import open_client
 from magnetite.torrent.metainfo import Metainfo, decode_torrent
 from tests.benchmarks import transfer_libtorrent
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import trio
 
-from magnetite.client import open_client, open_dht_node
 from magnetite.endpoint import Endpoint, Scope, scope_of
 from magnetite.errors import NetworkError, Reason
 from magnetite.events import Emit, Event, PeerConnected, ProxyLost, ProxyReturned
@@ -18,6 +17,7 @@ from magnetite.net.base import ByteStream
 from magnetite.net.proxied import ProxiedNetwork
 from magnetite.net.socks import datagram_header, parse_proxy
 from magnetite.net.stand_ins import MOST, StandIns
+from magnetite.opening import open_client, open_dht_node
 from magnetite.simnet import Fabric, Host, Link
 from magnetite.simnet.faults import PASS, Packet, Verdict
 from magnetite.storage.memory import MemoryStorage

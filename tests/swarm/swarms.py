@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import trio
 
-from magnetite.client import Client, open_client
+from magnetite.client import Client
 from magnetite.endpoint import Endpoint
 from magnetite.events import Event
 from magnetite.ids import InfoHash, PeerId
 from magnetite.net.base import ByteStream
+from magnetite.opening import open_client
 from magnetite.simnet import Fabric, Host, Link
 from magnetite.storage.memory import MemoryStorage
 from magnetite.swarm.swarm import OpenStorage

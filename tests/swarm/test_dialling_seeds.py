@@ -9,9 +9,9 @@ from random import Random
 import pytest
 import trio
 
-from magnetite.client import open_dht_node
 from magnetite.endpoint import Endpoint
 from magnetite.events import Event, PeerConnected, PeerConnecting, PeerFound, Source
+from magnetite.opening import open_dht_node
 from magnetite.simnet import Fabric
 from magnetite.simnet.nat import NatKind
 from magnetite.storage.memory import MemoryStorage

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from magnetite.client import Client, open_client
+from magnetite.client import Client
 from magnetite.download import Download
 from magnetite.errors import Reason, StorageError
 from magnetite.events import ChecksFinished, DownloadFailed, Event, PieceVerified
+from magnetite.opening import open_client
 from magnetite.storage.create import create_torrent
 from magnetite.storage.files import THREADS
 from magnetite.torrent.metainfo import Metainfo

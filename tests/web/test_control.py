@@ -15,9 +15,9 @@ import trio
 from trio.testing import memory_stream_pair
 
 from magnetite import bencoding
-from magnetite.client import open_dht_node
 from magnetite.dht.items import sign
 from magnetite.dht.node import DhtNode
+from magnetite.opening import open_dht_node
 from magnetite.simnet import Fabric
 from magnetite.web.control import TIMEOUT, control_app
 from magnetite.web.lookup_log import LookupLog

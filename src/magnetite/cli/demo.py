@@ -19,9 +19,10 @@ from magnetite.cli.options import Networking, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import count, duration, size
-from magnetite.client import Address, open_client, open_dht_node
+from magnetite.client import Address
 from magnetite.errors import MagnetiteError
 from magnetite.events import Announced, DownloadCompleted, Event, MetadataFetched, PeerConnected
+from magnetite.opening import open_client, open_dht_node
 from magnetite.torrent.magnet import MagnetLink
 from magnetite.torrent.metainfo import Metainfo
 

@@ -16,7 +16,7 @@ import click
 from platformdirs import user_state_path
 
 from magnetite.cli.run import run
-from magnetite.client import DHT_STATE, DIAL_RATE, PROXIED_DHT_STATE, Address, Client, open_client, open_dht_node
+from magnetite.client import Address, Client
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, MAX_QUERY_RATE, DhtNode
@@ -26,6 +26,7 @@ from magnetite.errors import LocalProtocolError
 from magnetite.hub import Observer
 from magnetite.net.portmap.mapping import PortMapping
 from magnetite.net.socks import parse_proxy
+from magnetite.opening import DHT_STATE, DIAL_RATE, PROXIED_DHT_STATE, open_client, open_dht_node
 from magnetite.swarm.places import Places
 from magnetite.swarm.throttle import SLOWEST, Limits
 from magnetite.wire.mse.policy import Encryption

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import trio
 
 from magnetite.background import background
-from magnetite.client import Address, Client, open_client, open_dht_node
+from magnetite.client import Address, Client
 from magnetite.dht.contact import Contact
 from magnetite.dht.node import DhtNode
 from magnetite.dht.security import make_id
@@ -21,6 +21,7 @@ from magnetite.endpoint import Endpoint
 from magnetite.events import Event
 from magnetite.hub import Observer
 from magnetite.ids import InfoHash, NodeId
+from magnetite.opening import open_client, open_dht_node
 from magnetite.simnet import Fabric, Host, Link, VirtualClock
 from magnetite.simnet.disk import Disk
 from magnetite.simnet.faults import Rule
