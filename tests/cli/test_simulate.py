@@ -145,6 +145,16 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
     assert "this needs pandas: pip install 'magnetite[study]'" in result.err
 
 
+def test_the_list_runs_no_study(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may need what is not installed, or be half written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simulations").mkdir()
+    (tmp_path / "simulations" / "needy.py").write_text('"""How much is there?"""\nimport what_nobody_has\n')
+    result = invoke("simulate", "--list")
+    assert result.code == 0
+    assert "How much is there?" in result.out
+
+
 def test_the_list_names_the_studies_and_their_questions(invoke: Invoke) -> None:
     assert "flash_crowd" in invoke("simulate", "--list").out
     named = [record for record in invoke("simulate", "--list", "--json").records if record["event"] == "study"]

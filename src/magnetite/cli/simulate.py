@@ -24,7 +24,7 @@ from magnetite.study.performing import Failure
 from magnetite.study.points import Point, overridden, points
 from magnetite.study.pool import hash_seed
 from magnetite.study.report import frame_of
-from magnetite.study.study import Setup, Study, find, load, names, read
+from magnetite.study.study import Setup, Study, find, load, names, question_of, read
 from magnetite.study.sweep import Outcome, Progress, Runs, sweep
 
 HASH_SEEDS = (1, 2)  # of the two processes that must come to the same
@@ -109,13 +109,14 @@ def simulate(
 
 async def _list(report: Report) -> None:
     for name, path in names().items():
-        question = load(read(path, name)).question
+        question = question_of(read(path, name))
         await report.result(f"{name:<24} {question}", "study", name=name, question=question, path=str(path))
 
 
 async def _simulate(wish: Wish, report: Report) -> None:
-    study = load(find(wish.study))
+    source = find(wish.study)
     frame_of([])  # what is missing, or cannot be written, is said before anything is run
+    study = load(source)
     if wish.out is not None:
         with _writing(wish.out):
             wish.out.mkdir(parents=True, exist_ok=True)

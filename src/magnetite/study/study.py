@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -105,17 +106,29 @@ def read(path: Path, typed: str) -> Source:
         raise StudyError(f"{path}: cannot be read: {error}") from error
 
 
+def question_of(source: Source) -> str:
+    """The study's question, without running its file. Raises StudyError where it is no Python."""
+    return (ast.get_docstring(_parsed(source)) or "").partition("\n")[0]
+
+
 def load(source: Source) -> Study:
     """Run the file, and take what it defines. Raises StudyError if it is no study, and whatever it raises itself."""
     module = ModuleType(f"study_{source.name}", source.name)
     module.__file__ = source.path
     sys.modules[module.__name__] = module  # dataclasses look there for what their annotations mean
-    try:
-        code = compile(source.text, source.path, "exec")
-    except SyntaxError as error:
-        raise StudyError(f"{source.path}: line {error.lineno}: {error.msg}") from error
-    exec(code, module.__dict__)
+    exec(compile(_parsed(source), source.path, "exec"), module.__dict__)
     return of_module(module, source)
+
+
+def _parsed(source: Source) -> ast.Module:
+    try:
+        return ast.parse(source.text, source.path)
+    except (SyntaxError, ValueError) as error:  # ValueError: a NUL
+        raise StudyError(f"{source.path}: {_place(error)}{error.args[0]}") from error
+
+
+def _place(error: Exception) -> str:
+    return f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
 
 
 def of_module(module: ModuleType, source: Source) -> Study:
