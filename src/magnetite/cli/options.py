@@ -58,6 +58,7 @@ class Networking:
     limits: Limits = NO_LIMITS
     port_mapping: PortMapping = PortMapping.OFF
     lsd: bool = False
+    utp: bool = True
     max_peers: int | None = None  # connections, in all and of each torrent; None for the usual number
 
     @property
@@ -88,6 +89,7 @@ class Networking:
             encryption=self.encryption,
             port_mapping=self.port_mapping,
             lsd=self.lsd,
+            utp=self.utp,
             dial_rate=dial_rate,
             query_rate=query_rate,
             address_rate=address_rate,

@@ -34,8 +34,9 @@ def reach_options(command: Command) -> Command:
 
     @port_mapping_option
     @click.option("--no-lsd", "lsd", flag_value=False, default=True, help="Do without peers in the local network.")
+    @click.option("--no-utp", "utp", flag_value=False, default=True, help="Do without uTP: TCP alone.")
     @wraps(command)
-    def wrapped(*args: Any, networking: Networking, lsd: bool, **options: Any) -> None:
-        command(*args, networking=replace(networking, lsd=lsd), **options)
+    def wrapped(*args: Any, networking: Networking, lsd: bool, utp: bool, **options: Any) -> None:
+        command(*args, networking=replace(networking, lsd=lsd, utp=utp), **options)
 
     return wrapped
