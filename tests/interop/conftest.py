@@ -16,9 +16,10 @@ from random import Random
 
 import pytest
 
+from magnetite.ids import InfoHash
 from magnetite.torrent.create import choose_piece_length, encode_info
 from magnetite.torrent.metainfo import Metainfo, decode_info, encode_torrent
-from tests.interop.lab import HERE, Lab, kill, wait_until
+from tests.interop.lab import HERE, Lab, address_of, kill, wait_until
 from tests.interop.running import Running
 
 NODES = 16
@@ -85,8 +86,8 @@ def at_home(homes: Lab, tmp_path: Path) -> Iterator[Spawn]:
 
 
 @pytest.fixture(scope="session")
-def dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Sixteen libtorrent nodes that know of each other."""
+def dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Sixteen libtorrent nodes that know of each other; what they say of it."""
     log = tmp_path_factory.mktemp("dht") / "log"
     process = lab.spawn(sys.executable, HERE / "libtorrent_dht.py", str(NODES), log=log)
 
@@ -95,8 +96,14 @@ def dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         return int(counts[-1]) if counts else 0
 
     wait_until(lambda: known() >= 8 * NODES, 60, "the DHT")
-    yield
+    yield log
     kill(process)
+
+
+def await_announce(dht: Path, info_hash: InfoHash, client: int) -> None:
+    """Until the client is in that DHT: who searches before it is there searches again only much later."""
+    said = f"announced {info_hash} {address_of(client)}"
+    wait_until(lambda: said in dht.read_text(), 30, "their announce")
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,8 @@ class Payload:
 
 
 def _files(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    paths = [root] if root.is_file() else root.rglob("*")
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths if path.is_file()}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""A small DHT of libtorrent nodes, as a process: one on each address 10.1.0.1 .. 10.N.0.1, port 6881."""
+"""A small DHT of libtorrent nodes, as a process: one on each address 10.1.0.1 .. 10.N.0.1, port 6881.
+
+It prints how many nodes they know in all, and who has announced what to them.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ def node(number: int) -> lt.session:
             "dht_enforce_node_id": False,
             "dht_block_ratelimit": 1000,
             "dht_upload_rate_limit": 1_000_000,
+            "alert_mask": lt.alert.category_t.dht_notification,
         }
     )
     for other in range(1, number):  # by itself a node meets another every five seconds
@@ -32,4 +36,7 @@ if __name__ == "__main__":
     nodes = [node(number) for number in range(1, int(sys.argv[1]) + 1)]
     while True:
         print("nodes known", sum(session.status().dht_nodes for session in nodes))
+        for alert in (alert for session in nodes for alert in session.pop_alerts()):
+            if isinstance(alert, lt.dht_announce_alert):
+                print("announced", alert.info_hash, alert.ip)
         time.sleep(0.2)

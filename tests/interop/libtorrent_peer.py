@@ -58,7 +58,7 @@ def main() -> None:
             "dht_ignore_dark_internet": False,  # 10/8 is all there is here
             "dht_prefer_verified_node_ids": False,
             "dht_enforce_node_id": False,
-            "dht_announce_interval": 10,  # s; its default of minutes is longer than a test
+            "dht_announce_interval": 2,  # s; the first one, before it knows many nodes, may reach few of the right ones
             "min_reconnect_time": 1,  # s; as above
             "unchoke_interval": 1,  # s; how soon a choke is one
             "enable_incoming_tcp": not options.no_tcp,

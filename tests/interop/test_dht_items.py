@@ -109,7 +109,7 @@ def our_dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         kill(process)
 
 
-def test_libtorrent_answers_our_scrapes_and_samples(dht: None, ours: Run, theirs: Run) -> None:
+def test_libtorrent_answers_our_scrapes_and_samples(dht: Path, ours: Run, theirs: Run) -> None:
     info_hash = "ab" * 20
     for client, is_seed in ((THEIRS, "1"), (THIRD, "0"), (FOURTH, "0")):
         theirs(("announce", info_hash, is_seed), client=client)
@@ -121,7 +121,7 @@ def test_libtorrent_answers_our_scrapes_and_samples(dht: None, ours: Run, theirs
     assert crawled["info_hashes"] >= 1
 
 
-def test_libtorrent_stores_and_returns_our_items(dht: None, ours: Run, theirs: Run, key_file: str) -> None:
+def test_libtorrent_stores_and_returns_our_items(dht: Path, ours: Run, theirs: Run, key_file: str) -> None:
     immutable = ours("stored", "item", "put", "Hello World!")
     assert immutable["nodes"] >= 6
     assert ours("item", "item", "get", immutable["target"])["value"] == "Hello World!"
@@ -135,7 +135,7 @@ def test_libtorrent_stores_and_returns_our_items(dht: None, ours: Run, theirs: R
     ]
 
 
-def test_we_find_what_libtorrent_put_and_it_finds_our_update(dht: None, ours: Run, theirs: Run, key_file: str) -> None:
+def test_we_find_what_libtorrent_put_and_it_finds_our_update(dht: Path, ours: Run, theirs: Run, key_file: str) -> None:
     put, signed = theirs(("put", "from libtorrent"), ("sign", SEED.hex(), KEY, "signed there", "theirs"))
     assert put["nodes"] > 0
     assert ours("item", "item", "get", str(ImmutableItem(b"15:from libtorrent").target))["value"] == "from libtorrent"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.transfer_tracker import tracking
-from tests.interop.conftest import Payload, Start
+from tests.interop.conftest import Payload, Start, await_announce
 from tests.interop.lab import Lab, kill, wait_for, wait_until
 from tests.interop.loopback import HOST, aria2, await_listener, free_port, get, libtorrent, libtorrent_seed, share
 from tests.interop.test_other_clients import MAGNETITE, OURS, THEIRS, our_network
@@ -125,7 +125,7 @@ def test_an_aria2_that_requires_encryption_downloads_from_us(start: Start, paylo
 
 
 @pytest.fixture
-def spawn(lab: Lab, dht: None, tmp_path: Path) -> Iterator[Callable[..., object]]:
+def spawn(lab: Lab, dht: Path, tmp_path: Path) -> Iterator[Callable[..., object]]:
     running = []
 
     def begin(*command: str | Path, client: int, name: str) -> object:
@@ -137,17 +137,18 @@ def spawn(lab: Lab, dht: None, tmp_path: Path) -> Iterator[Callable[..., object]
         kill(process)
 
 
-@pytest.mark.parametrize("theirs", [RC4, NEVER])
+@pytest.mark.parametrize("theirs", [RC4, NEVER, ("--no-tcp",)])
 def test_we_open_a_magnet_whose_only_seed_insists_on_it(
-    spawn: Callable[..., object], payload: Payload, tmp_path: Path, theirs: tuple[str, ...]
+    spawn: Callable[..., object], dht: Path, payload: Payload, tmp_path: Path, theirs: tuple[str, ...]
 ) -> None:
     spawn(*libtorrent_in_lab("seed", payload.torrent, payload.folder), *theirs, client=THEIRS, name="seed")
+    await_announce(dht, payload.metainfo.info_hash, THEIRS)
     command = (*MAGNETITE, "get", payload.magnet, "--dir", tmp_path / "ours", *our_network(tmp_path))
     wait_for(spawn(*command, client=OURS, name="get"), 90, tmp_path / "get")
     assert payload.is_in(tmp_path / "ours")
 
 
-@pytest.mark.parametrize("theirs", [RC4, NEVER])
+@pytest.mark.parametrize("theirs", [RC4, NEVER, ("--no-tcp",)])
 def test_a_libtorrent_that_insists_on_it_opens_our_magnet(
     spawn: Callable[..., object], payload: Payload, tmp_path: Path, theirs: tuple[str, ...]
 ) -> None:

@@ -20,7 +20,7 @@ MAGNETITE = (sys.executable, "-m", "magnetite")
 
 
 @pytest.fixture
-def spawn(lab: Lab, dht: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def spawn(lab: Lab, dht: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start a client in the lab; whatever still runs when the test ends is killed."""
     running: list[subprocess.Popen[bytes]] = []
 

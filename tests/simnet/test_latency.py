@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from magnetite.errors import LocalProtocolError
-from magnetite.simnet.latency import constant, coordinates, load_matrix, matrix
+from magnetite.simnet.latency import constant, coordinates, load_matrix, matrix, pairs
 
 IPS = [f"10.0.{index // 250}.{index % 250}" for index in range(300)]
 
@@ -32,6 +32,15 @@ def test_latencies_are_symmetric_and_look_like_the_internets() -> None:
     assert 0.03 < median(all_of_them) < 0.1
     assert all_of_them[0] > 0.001
     assert all_of_them[int(len(all_of_them) * 0.99)] < 0.4
+
+
+def test_each_pair_has_a_latency_of_its_own_that_looks_like_the_dhts() -> None:
+    latency = pairs(1)
+    round_trips = sorted(2 * latency(*pair) for pair in combinations(IPS, 2))
+    assert all(latency(a, b) == latency(b, a) for a, b in combinations(IPS[:20], 2))
+    assert median(round_trips) == pytest.approx(0.120, rel=0.05)
+    assert round_trips[int(len(round_trips) * 0.9)] == pytest.approx(0.400, rel=0.05)
+    assert latency(*IPS[:2]) != pairs(2)(*IPS[:2])
 
 
 def test_a_matrix_gives_every_host_one_of_its_places() -> None:
