@@ -3,8 +3,7 @@
     magnetite simulate poisoning
 
 Published: Wang and Kangasharju ("Real-world sybil attacks in BitTorrent mainline DHT", 2012) met some 300,000 Sybils in
-Mainline, and routing tables poisoned with nodes nobody answers for; for what that costs a search they give no figure
-that could be compared.
+Mainline. What a search costs among them is published nowhere that we know of: there is nothing to compare with.
 
 Set-up: a share of all nodes, in everybody's tables like others, is of one kind. "silent" ones never answer; "poisoning"
 ones answer every question with eight contacts nearer to the target than anybody is, at addresses where nobody lives,
@@ -48,7 +47,7 @@ def figures(data):
     table["first peer, median [s]"] = groups["first"].median()
     table["first peer, p90 [s]"] = groups["first"].quantile(0.9, interpolation="higher")
     data = data.assign(curve=data["kind"] + ", " + data["by"], percent=100 * data["share"])
-    axes = {"xlabel": "share of bad nodes [%]", "ylabel": "queries of a search"}
+    axes = {"xlabel": "share of bad nodes [%]", "ylabel": "queries of a search, median"}
     return [Table("A search among bad nodes", table), plot.lines(data, "percent", "queries", by="curve", **axes)]
 
 

@@ -9,8 +9,8 @@ such a crowd, in which everybody knows what is under way, had an interest of 0.9
 in order, and rarest first within 1.15 of the optimum.
 
 Set-up: production clients, all at once; one seed, for whom super-seeding is tried, too; equal uplinks, and downlinks of
-eight times that, so that uplinks are the limit. Who is done goes on to upload. Interest is sampled each second, over
-all pairs of those who have something and not everything: all are connected.
+eight times that, so that uplinks are the limit. Who is done goes on to upload. Interest is sampled every
+eight rounds, over all pairs of those who have something and not everything: all are connected.
 
 What to expect: the seed's uplink decides. Eight peers whom it serves at once do not know what the others ask of it, and
 what it sends twice keeps all waiting. So the distance from the optimum shrinks with more pieces, and by super-seeding.
@@ -50,7 +50,7 @@ async def fetch(world, host, magnet, picker):
 
 async def sample(world, magnet):
     while True:
-        await trio.sleep(1)
+        await trio.sleep(8)
         world.record(time=world.now, interest=world.interest(magnet))
 
 
@@ -64,8 +64,11 @@ def summary(data):
 def figures(data):
     interest = data[data["interest"].notna()]
     return [
-        Table(f"Rounds until all have everything, of {optimum(data)} at least; interest, averaged over time", summary(data)),
-        plot.series(interest, "interest", by="picking", ylabel="pairs of whom one wants something of the other [share]"),
+        Table(
+            f"Rounds until all have everything, of {optimum(data)} at least; interest, averaged over time",
+            summary(data),
+        ),
+        plot.series(interest, "interest", by="picking", ylabel="interest [share of pairs]"),
         plot.cdf(data[data["rounds"].notna()], "rounds", by="picking", xlabel="rounds until a peer had everything"),
     ]
 

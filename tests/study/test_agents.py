@@ -14,6 +14,7 @@ from magnetite.simnet import Link
 from magnetite.study import World
 from magnetite.study.agents.chokers import FIRST_PRICE, FreeRider, Tyrant, tyrant
 from magnetite.study.agents.liar import lying
+from magnetite.study.agents.pickers import AtRandom, InOrder
 from magnetite.study.agents.residents import Poisoner, Silent, near, sybils, valid_near
 from magnetite.swarm.choker import Standing
 
@@ -68,6 +69,17 @@ def test_a_tyrant_downloads_among_ordinary_peers() -> None:
             nursery.start_soon(fetch, world, world.host(Link(up=64 * KiB)), magnet)
 
     assert len(study.run(trading).rows) == 2
+
+
+@pytest.mark.parametrize(("picker", "picked"), [(AtRandom, {0, 1, 6}), (InOrder, {0})])
+def test_pickers_that_mind_no_availability_begin_any_piece_or_the_first(picker: type, picked: set[int]) -> None:
+    begun = set()
+    for seed in range(30):
+        pieces = picker(0b1000011, 0b1111111, Random(seed))
+        pieces.availability.add(0b1000000)
+        begun.add(pieces.begin(0b1111111))
+        assert pieces.begin(0) is None
+    assert begun == picked
 
 
 def test_a_liar_is_banned_and_the_download_completes_from_others() -> None:

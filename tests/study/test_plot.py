@@ -24,13 +24,14 @@ DATA = pandas.DataFrame(
     "figure",
     [
         plot.lines(DATA, "piece", "copies", xlabel="piece", ylabel="copies", by="kind", log="y"),
+        plot.lines(DATA, "piece", "answered", xlabel="piece", ylabel="share that answered", mean=True),
         plot.cdf(DATA, "bits", xlabel="bits [1]", by="kind", log="x"),
         plot.series(DATA, ["copies", "bits"], ylabel="many"),
         plot.series(DATA, "copies", ylabel="copies", by="kind"),
         plot.availability(DATA),
         plot.lookup_path(DATA),
     ],
-    ids=["lines", "cdf", "two series", "series", "availability", "lookup path"],
+    ids=["lines", "lines of means", "cdf", "two series", "series", "availability", "lookup path"],
 )
 def test_every_plot_has_axes_with_names_and_says_how_many_values_of_which_seeds_it_shows(figure: Figure) -> None:
     axes = figure.axes[0]
@@ -38,6 +39,15 @@ def test_every_plot_has_axes_with_names_and_says_how_many_values_of_which_seeds_
     assert axes.get_ylabel()
     assert figure.get_supxlabel() == "n = 6; seeds 1 to 2 (2)"
     figure.draw_without_rendering()
+
+
+def test_a_line_is_of_medians_or_of_means_as_wished() -> None:
+    median, mean = (
+        plot.lines(DATA, "piece", "copies", xlabel="piece", ylabel="copies", mean=each).axes[0].lines[0]
+        for each in (False, True)
+    )
+    assert list(mean.get_ydata()) == list(DATA.groupby("piece")["copies"].mean())
+    assert list(median.get_ydata()) == list(DATA.groupby("piece")["copies"].median())
 
 
 def test_a_table_shows_its_index_and_as_many_digits_as_say_something() -> None:

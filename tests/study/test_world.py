@@ -237,3 +237,18 @@ def test_the_copies_of_each_piece_can_be_sampled_by_a_task_beside_the_study() ->
         assert any(2 in sample and 1 in sample for sample in samples)
 
     study.run(sampling)
+
+
+def test_interest_is_over_the_pairs_of_those_who_have_part_of_a_torrent() -> None:
+    async def looking(world: World) -> None:
+        magnet = world.torrent(3 * 32 * KiB, piece_length=32 * KiB)
+        content = world.content(magnet)
+        one, other, whole, empty = (content.storage(is_complete=number == 2) for number in range(4))
+        assert world.interest(magnet) is None
+        for storage, numbers in ((one, (0,)), (other, (0, 1))):
+            for piece in numbers:
+                assert await storage.commit([(piece, await whole.read(piece, 0, 32 * KiB))]) == [True]
+        assert world.interest(magnet) == 0.5
+        assert empty.present == 0
+
+    study.run(looking)

@@ -32,17 +32,19 @@ def lines(
     title: str = "",
     log: str = "",
     band: bool = True,
+    mean: bool = False,
 ) -> Figure:
     """The median of column `y` for each value of `x`, a line for each value of `by`, with the 5-95 % `band`.
 
-    `log` names the axes that are logarithmic: "x", "y" or "xy".
+    The `mean` in its place, without a band, is for small counts and for truths, whose mean is a share. `log` names the
+    axes that are logarithmic: "x", "y" or "xy".
     """
     figure, axes = _page(xlabel, ylabel, title, log)
     for label, part in _parts(data, by):
         grouped = part.groupby(x)[y]
-        middle = grouped.median()
+        middle = grouped.mean() if mean else grouped.median()
         axes.plot(middle.index, middle, marker="o", markersize=4, label=label)
-        if band and len(part) > len(middle):
+        if band and not mean and len(part) > len(middle):
             axes.fill_between(middle.index, grouped.quantile(FIRST), grouped.quantile(LAST), alpha=0.2)
     return _finish(figure, axes, data, by)
 

@@ -92,11 +92,14 @@ class Population:
         """A table as a resident has it."""
         return SettledTable(own_id, (self._entries[contact.node_id] for contact in self.draw(own_id)))
 
-    def acquaint(self, node: DhtNode, capacity: Capacity = capacity_of, *, living_only: bool = False) -> None:
+    def acquaint(
+        self, node: DhtNode, capacity: Capacity = capacity_of, *, living_only: bool = False, long_ago: bool = False
+    ) -> None:
         """Spare a production node its joining: its table is as full as after hours, and it is usable.
 
         It has met as many of each bucket's range as `capacity` says, and keeps whom its table prefers. `living_only` is
-        for one that has asked all of them lately: none of its contacts is dead.
+        for one that has asked all of them lately: none of its contacts is dead. `long_ago` is for one whose
+        lookups do not remember their answers; its table does.
 
         The one place that reaches into a node, for nobody else has a use for one that knows those it never asked.
         """
@@ -108,7 +111,8 @@ class Population:
                     continue
                 round_trip = 2 * self._latency(presence.local.ip, contact.endpoint.ip)
                 presence.table.on_response(contact, round_trip, now)
-            presence.table.experience.cache = LookupCache()  # that was not in the last ten minutes
+            if long_ago:
+                presence.table.experience.cache = LookupCache()
             presence.joining._usable.set()
 
 

@@ -30,8 +30,8 @@ class Searched:
     first: float | None  # seconds to the first peer, None if none was found
     seconds: float  # to the end
     queries: int
-    before: int  # of them, sent until the first peer was found; all if none was
     answered: int
+    before: int  # answers that named no peer yet; all if none did
     hops: int
     peers: int
 
@@ -51,14 +51,14 @@ class Searcher:
             async for _ in search:
                 first = trio.current_time() - began if first is None else first
         ended = self._finished.pop(info_hash)
-        before = self._before.pop(info_hash, ended.asked)
-        return Searched(first, ended.duration, ended.asked, before, ended.answered, ended.hops, ended.peers)
+        before = self._before.pop(info_hash, ended.answered)
+        return Searched(first, ended.duration, ended.asked, ended.answered, before, ended.hops, ended.peers)
 
     def observe(self, event: Event) -> None:
         if isinstance(event, LookupFinished):
             self._finished[event.target] = event
         elif isinstance(event, LookupProgress) and event.peers:
-            self._before.setdefault(event.target, event.asked)
+            self._before.setdefault(event.target, event.answered - 1)
 
 
 def announced(world: World, among: Sequence[Resident] | None = None) -> InfoHash:
@@ -83,6 +83,6 @@ async def open_searcher(
     searcher = Searcher()
     async with world.node(world.host(), traced=False, observe=searcher.observe, **options) as node:
         searcher.node = node
-        world.population.acquaint(node, capacity or capacity_of, living_only=living_only)
+        world.population.acquaint(node, capacity or capacity_of, living_only=living_only, long_ago=True)
         await trio.sleep(SETTLING)
         yield searcher

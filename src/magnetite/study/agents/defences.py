@@ -37,7 +37,7 @@ WITHOUT: Final[Mapping[str, Values]] = {
 count; where the nearest are too near to be so by chance, those beyond are asked as well."""
 
 ENFORCED: Final[Values] = {"dht.lookup.Lookup._is_acceptable": _keeping_to_bep_42}
-"""Nobody is asked whose id does not belong to its address (BEP 42). Ours does ask: too many honest nodes have others."""
+"""Nobody is asked whose id does not belong to its address (BEP 42). Ours does ask: too many honest ones have others."""
 
 
 def without(*kept: str) -> Values:

@@ -35,7 +35,7 @@ class Ring:
 
     def id_at(self, ip: str, target: int) -> NodeId:
         """The same whoever of the ring is asked, so that each can answer as it was named."""
-        lot = int.from_bytes(sha1(f"{ip} {target}".encode()).digest(), "big")
+        lot = int.from_bytes(sha1(f"{ip} {target:d}".encode()).digest(), "big")
         return NodeId(target >> FREE_BITS << FREE_BITS | lot >> 160 - FREE_BITS)
 
     def name(self, target: int) -> list[Contact]:
