@@ -70,7 +70,7 @@ def verdict(data):
     }
     if "all" in table.index:
         claims |= {
-            "the one gains by it": bool(one["one"] < one["nobody"]),
+            "the one gains a tenth by it, at least": bool(one["one"] <= 0.9 * one["nobody"]),
             "where all are strategic, and give all they can, the mean is no longer": bool(
                 everybody["all"] <= everybody["nobody"]
             ),

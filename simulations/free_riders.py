@@ -30,7 +30,7 @@ from magnetite.swarm.places import Places
 KiB, MiB = 1 << 10, 1 << 20
 SLOTS = 4
 FULL = {"providers": [1, 3, 9], "peers": 40, "size": 8 * MiB, "up": 64 * KiB, "seeds": 3}
-SMALL = {"providers": [1, 10], "peers": 15, "size": 2 * MiB, "up": 64 * KiB}
+SMALL = {"providers": [1, 10], "peers": 12, "size": 2 * MiB, "up": 64 * KiB}
 
 
 async def measure(world, providers, peers, size, up):
@@ -77,7 +77,7 @@ def verdict(data):
     }
     if data["peers"].min() >= 40:  # with fewer, chance has more to say
         claims |= {
-            "with one seed free riders wait longer": bool(penalty.iloc[0] > 1),
+            "with one seed free riders wait a tenth longer, at least": bool(penalty.iloc[0] >= 1.1),
             "where seeds abound they wait no longer": bool(penalty.iloc[-1] <= 1),
         }
     return claims
