@@ -19,12 +19,11 @@ import pytest
 from magnetite.ids import InfoHash
 from magnetite.torrent.create import choose_piece_length, encode_info
 from magnetite.torrent.metainfo import Metainfo, decode_info, encode_torrent
-from tests.interop.lab import HERE, Lab, address_of, kill, wait_until
+from tests.interop.lab import HERE, Lab, Spawn, address_of, kill, spawning, wait_until
 from tests.interop.running import Running
 
 NODES = 16
 Start = Callable[..., Running]
-Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 def require(reason: str | None) -> None:
@@ -72,17 +71,17 @@ def homes() -> Iterator[Lab]:
 
 
 @pytest.fixture
+def spawn(lab: Lab, tmp_path: Path) -> Iterator[Spawn]:
+    """Start a client in the lab; whatever still runs when the test ends is killed."""
+    with spawning(lab, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
 def at_home(homes: Lab, tmp_path: Path) -> Iterator[Spawn]:
     """Start something in a namespace of theirs; whatever still runs when the test ends is killed."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str | Path, client: str | None, name: str) -> subprocess.Popen[bytes]:
-        running.append(homes.spawn(*command, client=client, log=tmp_path / name))
-        return running[-1]
-
-    yield start
-    for process in running:
-        kill(process)
+    with spawning(homes, tmp_path) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +102,7 @@ def dht(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def await_announce(dht: Path, info_hash: InfoHash, client: int) -> None:
     """Until the client is in that DHT: who searches before it is there searches again only much later."""
     said = f"announced {info_hash} {address_of(client)}"
-    wait_until(lambda: said in dht.read_text(), 30, "their announce")
+    wait_until(lambda: said in dht.read_text(), 60, "their announce")
 
 
 @dataclass(frozen=True)

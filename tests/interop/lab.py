@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROUTER = "10.1.0.1:6881"  # the first node of the DHT
+Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 class Lab:
@@ -42,6 +43,20 @@ class Lab:
         self._outer.wait()
         if self._outer.stdout is not None:
             self._outer.stdout.close()
+
+
+@contextmanager
+def spawning(lab: Lab, folder: Path) -> Iterator[Spawn]:
+    """Starts what is spawned in the namespaces, its output in `folder`; whatever still runs in the end is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str | Path, client: int | str | None, name: str) -> subprocess.Popen[bytes]:
+        running.append(lab.spawn(*command, client=client, log=folder / name))
+        return running[-1]
+
+    yield start
+    for process in running:
+        kill(process)
 
 
 def address_of(client: int) -> str:

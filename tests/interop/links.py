@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tests.interop.lab import HERE, Lab, kill, wait_for
+from tests.interop.lab import HERE, Spawn, wait_for
 
 ROUTERS = ("11.1.0.1:6881", "[2a00:1::1]:6881")
-Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 def libtorrent(role: str, what: str | Path, folder: Path, listen: str, *options: str) -> tuple[str | Path, ...]:
@@ -29,17 +25,3 @@ def packets(spawn: Spawn, client: str, folder: Path) -> dict[str, int]:
     log = folder / "counters"
     wait_for(spawn("nft", "list", "counters", client=client, name=log.name), 20, log)
     return {name: int(count) for name, count in re.findall(r"counter (\w+) \{\s+packets (\d+)", log.read_text())}
-
-
-@contextmanager
-def spawning(links: Lab, folder: Path) -> Iterator[Spawn]:
-    """Starts clients in the namespaces; whatever still runs in the end is killed."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str | Path, client: str | None, name: str) -> subprocess.Popen[bytes]:
-        running.append(links.spawn(*command, client=client, log=folder / name))
-        return running[-1]
-
-    yield start
-    for process in running:
-        kill(process)

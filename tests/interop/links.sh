@@ -64,13 +64,16 @@ sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.ip_forward=1 net.ipv6.conf.all
 ip netns exec peer ip route add 12.0.0.0/8 via 11.1.0.1
 ip netns exec peer ip -6 route add 2b00::/16 via 2a00:1::1
 
-# What leaves `two` by eth1, and `shut` for anybody but the proxy.
+# What leaves `two` by eth1, and `shut` for anybody but the proxy. What the kernel refuses is of nobody's socket, and so of
+# none that is bound: a packet to a connection that we have closed while the link was away.
 ip netns exec two nft -f - <<'RULES'
 table inet counts {
   counter leaked {}
   counter sent {}
+  counter refused {}
   chain out {
     type filter hook output priority 0;
+    oifname "eth1" tcp flags rst counter name refused accept
     oifname "eth1" meta l4proto { tcp, udp } counter name leaked
     oifname "eth0" meta l4proto { tcp, udp } counter name sent
   }

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 import trio
 
 from magnetite import open_dht_node
-from magnetite.dht.node import Router
+from magnetite.endpoint import Address
 
 PORT = 6881
 
 
 async def main(count: int) -> None:
-    routers: list[Router] = [("11.1.0.1", PORT), ("2a00:1::1", PORT)]
+    routers: list[Address] = [("11.1.0.1", PORT), ("2a00:1::1", PORT)]
     async with AsyncExitStack() as stack:
         nodes = [
             await stack.enter_async_context(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Payload
-from tests.interop.lab import HERE, Lab, wait_for, wait_until
-from tests.interop.links import ROUTERS, Spawn, libtorrent, magnetite, packets, spawning
+from tests.interop.lab import HERE, Lab, Spawn, spawning, wait_for, wait_until
+from tests.interop.links import ROUTERS, libtorrent, magnetite, packets
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop

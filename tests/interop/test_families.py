@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Payload
-from tests.interop.lab import Lab, wait_for, wait_until
-from tests.interop.links import ROUTERS, Spawn, libtorrent, magnetite, spawning
+from tests.interop.lab import Lab, Spawn, spawning, wait_for, wait_until
+from tests.interop.links import ROUTERS, libtorrent, magnetite
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import Payload, Spawn
-from tests.interop.lab import HERE, wait_for
+from tests.interop.conftest import Payload
+from tests.interop.lab import HERE, Spawn, wait_for
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop

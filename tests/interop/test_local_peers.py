@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.conftest import Payload
-from tests.interop.lab import HERE, Lab, address_of, kill, wait_for, wait_until
+from tests.interop.lab import HERE, Spawn, address_of, wait_for, wait_until
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop
@@ -19,22 +17,6 @@ THEIRS, OURS, OTHERS = 1, 2, 3  # the clients' numbers in the lab
 MAGNETITE = (sys.executable, "-m", "magnetite")
 
 LOOKING = "looking for local peers"
-
-Spawn = Callable[..., subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def spawn(lab: Lab, tmp_path: Path) -> Iterator[Spawn]:
-    """Start a client in the lab; whatever still runs when the test ends is killed."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str | Path, client: int, name: str) -> subprocess.Popen[bytes]:
-        running.append(lab.spawn(*command, client=client, log=tmp_path / name))
-        return running[-1]
-
-    yield start
-    for process in running:
-        kill(process)
 
 
 def ours(verb: str, what: str | Path, tmp_path: Path, name: str, *options: str | Path) -> tuple[str | Path, ...]:

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.conftest import Payload
-from tests.interop.lab import HERE, Lab, address_of, kill, wait_until
+from tests.interop.lab import HERE, Spawn, address_of, wait_until
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop
 
 OURS, ONE, OTHER = 1, 2, 3  # the clients' numbers in the lab
 SLOW = "20000"  # bytes/s: nobody gets everything while the test runs
-Spawn = Callable[..., subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def spawn(lab: Lab, tmp_path: Path) -> Iterator[Spawn]:
-    """Start a client in the lab; whatever still runs when the test ends is killed."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str | Path, client: int, name: str) -> subprocess.Popen[bytes]:
-        running.append(lab.spawn(*command, client=client, log=tmp_path / name))
-        return running[-1]
-
-    yield start
-    for process in running:
-        kill(process)
 
 
 def libtorrent(role: str, payload: Payload, folder: Path, client: int, *options: str) -> tuple[str | Path, ...]:

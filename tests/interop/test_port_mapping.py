@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import Payload, Spawn, missing_program, require
-from tests.interop.lab import wait_for, wait_until
+from tests.interop.conftest import Payload, missing_program, require
+from tests.interop.lab import Spawn, wait_for, wait_until
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop

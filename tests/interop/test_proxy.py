@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Payload, missing_program, require
-from tests.interop.lab import HERE, Lab, wait_for, wait_until
-from tests.interop.links import Spawn, libtorrent, magnetite, packets, spawning
+from tests.interop.lab import HERE, Lab, Spawn, spawning, wait_for, wait_until
+from tests.interop.links import libtorrent, magnetite, packets
 from tests.interop.running import events
 
 pytestmark = pytest.mark.interop

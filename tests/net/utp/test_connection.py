@@ -167,7 +167,7 @@ def test_nobody_at_the_other_side_ends_the_call() -> None:
     world = World(lambda data, is_whole: [])
     world.run(lambda: world.here.state is State.CLOSED)
     assert world.here.reason is Reason.CONNECT_TIMEOUT
-    assert types(world) == [Type.SYN] * 4
+    assert types(world) == [Type.SYN] * 5
     assert world.now - 100 == pytest.approx(15)
 
 
@@ -284,6 +284,19 @@ def test_a_receiver_keeps_no_more_than_its_capacity_of_packets_out_of_order() ->
     here.flush(world.now)
     assert len(here.outbox) == 1
     assert len(here.outbox[0]) <= HEADER.size + 2 + 252
+
+
+def test_a_packet_that_comes_again_is_acked_twice_since_an_ack_was_lost() -> None:
+    world = World()
+    here, _ = connected(world)
+    packet = Packet(Type.DATA, 7, 0, 0, 0, (here.inbound.ack_nr + 1) % MODULUS, 1, payload=b"once")
+    for acks in (1, 2, 2):
+        here.outbox.clear()
+        here.receive(packet, world.now)
+        here.on_time(here.next_deadline)
+        here.flush(world.now)
+        assert [decode(data).ack_nr for data in here.outbox] == [packet.seq_nr] * acks
+    assert here.inbound.unread == b"once"
 
 
 def test_a_packet_cannot_be_acked_before_it_was_sent() -> None:

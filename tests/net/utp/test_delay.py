@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from magnetite.net.utp.delay import KEPT, STEP, DelayHistory
 from magnetite.net.utp.packet import CLOCK
-from magnetite.net.utp.round_trip import FIRST_TIMEOUT, LEAST_TIMEOUT, MOST_TIMEOUT, RoundTrip
+from magnetite.net.utp.round_trip import FIRST_TIMEOUT, LEAST_TIMEOUT, MOST_DOUBLED, MOST_TIMEOUT, RoundTrip
 
 
 @given(st.integers(0, CLOCK - 1), st.lists(st.integers(0, 500_000), min_size=1, max_size=30))
@@ -45,6 +45,13 @@ def test_the_timeout_follows_round_trips_and_doubles_while_nothing_is_acked() ->
     assert trip.timeout == pytest.approx(4 * steady)
     for _ in range(20):
         trip.back_off()
-    assert trip.timeout == MOST_TIMEOUT
+    assert trip.timeout == MOST_DOUBLED
     trip.come_back()
     assert trip.timeout == pytest.approx(steady)
+    for _ in range(50):
+        trip.add(8.0)
+    assert 8.0 < trip.timeout < 10.0
+    trip.back_off()
+    assert 8.0 < trip.timeout < 10.0
+    trip.add(80.0)
+    assert trip.timeout == MOST_TIMEOUT

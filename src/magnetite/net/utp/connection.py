@@ -29,8 +29,8 @@ UNSENT: Final = 256 << 10  # bytes accepted beyond the window; a writer is woken
 ACK_DELAY: Final = 0.02  # seconds a lone packet waits for its ack: long enough for an answer to carry it, and no longer
 ACK_EVERY: Final = 2  # packets, at most (RFC 5681), unless they come in one burst
 KEEP_ALIVE: Final = 29.0  # seconds without sending; some routers forget a UDP mapping after 30 (libutp)
-SYN_TRIES: Final = 4  # 1 + 2 + 4 + 8 seconds
-TRIES: Final = 8  # sendings of a packet: two minutes and a half at least
+SYN_TRIES: Final = 5  # 1 + 2 + 4 + 4 + 4 seconds
+TRIES: Final = 8  # sendings of a packet: 23 seconds at least; libutp has 5 in 15 seconds, libtorrent 3
 LINGER: Final = 30.0  # seconds after closing, until what is not acked is given up
 FIN_WAIT: Final = 3.0  # seconds for the remote's FIN, once ours is acked
 DUPLICATES: Final = 3  # acks of the same number, until the next packet is taken for lost (BEP 29, packet loss)
@@ -72,6 +72,7 @@ class Connection:
         self._heard_at = now
         self._to_ack = 0  # packets that came since our last ack
         self._must_ack = False
+        self._must_repeat = False  # the ack
         self._is_full = False  # whether it was the window that held us back when we sent last
         self._duplicates = 0
         self._recovery = seq_nr  # losses of packets before it have been answered by a smaller window
@@ -185,10 +186,13 @@ class Connection:
         self._window = packet.window
 
     def _take_data(self, seq_nr: int, payload: bytes | None) -> None:
+        is_late = self.inbound.is_late(seq_nr)
         is_new = self.inbound.add(seq_nr, payload)
         self._to_ack += 1
         if not is_new or payload is None or self.inbound.has_gap:
             self._must_ack = True  # the other side waits for it
+        if is_late:
+            self._must_ack = self._must_repeat = True
         if is_new and self.state is State.CLOSING:
             self.inbound.unread.clear()  # nobody reads any more
             if payload is not None and self._is_fin_acked:
@@ -309,6 +313,9 @@ class Connection:
             self._is_full = self.unacked.flight + self.ledbat.packet > self.ledbat.window
         if self._must_ack or self._to_ack >= ACK_EVERY or self.has_window_news:
             self._transmit(Type.STATE, self.unacked.next, b"", now)
+            if self._must_repeat:  # it was sent again; libtorrent gives the connection up after three times
+                self._must_repeat = False
+                self.outbox.append(self.outbox[-1])
         elif self._to_ack and self._ack_at == inf:
             self._ack_at = now + ACK_DELAY
         if self._is_fin_acked and self.inbound.has_ended:

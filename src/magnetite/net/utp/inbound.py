@@ -33,6 +33,11 @@ class Inbound:
     def has_gap(self) -> bool:
         return bool(self._early)
 
+    def is_late(self, seq_nr: int) -> bool:
+        """Whether a packet has been sent again, by all we know: it was acked, or others have overtaken it."""
+        behind = (self.ack_nr + 1 - seq_nr) % MODULUS
+        return 0 < behind <= AHEAD or (behind == 0 and bool(self._early))
+
     def add(self, seq_nr: int, payload: bytes | None) -> bool:
         """A packet has come, None for a FIN. False where it was there before, or cannot be kept."""
         if self.has_ended:

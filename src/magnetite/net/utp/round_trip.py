@@ -6,7 +6,8 @@ from typing import Final
 
 FIRST_TIMEOUT: Final = 1.0  # seconds, until there is a sample (BEP 29, timeouts)
 LEAST_TIMEOUT: Final = 0.5  # seconds (BEP 29, timeouts)
-MOST_TIMEOUT: Final = 30.0  # seconds, however often it was doubled: dialling anew is sooner done
+MOST_TIMEOUT: Final = 30.0  # seconds: dialling anew is sooner done
+MOST_DOUBLED: Final = 4.0  # seconds up to which it is doubled: one packet in that time burdens no line
 
 
 class RoundTrip:
@@ -20,7 +21,8 @@ class RoundTrip:
 
     @property
     def timeout(self) -> float:
-        return min(MOST_TIMEOUT, self._timeout * (1 << self._doublings))
+        doubled = min(MOST_DOUBLED, self._timeout * (1 << self._doublings))
+        return min(MOST_TIMEOUT, max(self._timeout, doubled))
 
     def add(self, sample: float) -> None:
         """A packet that was sent only once was acked after that time: others do not say which sending was acked."""
@@ -33,7 +35,7 @@ class RoundTrip:
 
     def back_off(self) -> None:
         """Nothing was acked within the timeout."""
-        self._doublings = min(self._doublings + 1, 6)
+        self._doublings = min(self._doublings + 1, 3)
 
     def come_back(self) -> None:
         """Something new was acked."""
