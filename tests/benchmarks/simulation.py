@@ -46,7 +46,7 @@ def cost(facts: dict[str, Any]) -> str:
 def joins(quick: bool) -> list[Figure]:
     facts = world("joins", nodes=40, lookups=5) if quick else world("joins")
     each = facts["cpu"] / facts["messages"] * 1e6
-    measured = f"{cost(facts)}; {facts['joined']} joined, {facts['messages']} messages"
+    measured = f"{cost(facts)}; {facts['joined']} joined by {facts['messages']} messages, {facts['right']:.0%} right"
     return [
         Figure("DHT, production code: CPU a message", "<= 80 us", f"{each:.0f} us", each <= 80),
         Figure(

@@ -29,7 +29,7 @@ if __name__ == "__main__":  # before anybody else takes its value
 
 from magnetite import simnet
 from magnetite.events import Event, LookupFinished
-from magnetite.ids import InfoHash
+from magnetite.ids import InfoHash, NodeId
 from magnetite.opening import open_dht_node
 from magnetite.simnet.faults import loss
 from magnetite.simnet.latency import constant, coordinates
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from magnetite.study import World
 
 PORT: Final = 6881
-ROUTERS: Final = 8  # nodes that newcomers ask first
+ROUTERS: Final = 4  # nodes that newcomers ask first, as many as a node knows by default
 ARRIVALS: Final = 1_000.0  # nodes a second: what is measured is joining, not keeping up
 SETTLE: Final = 15.0  # seconds after the last has come
 AT_ONCE: Final = 50  # searches
@@ -64,10 +64,12 @@ def joins(nodes: int = 10_000, lookups: int = 1_000, seed: int = 1) -> Facts:
                 nursery.start_soon(member, number, members)
             await trio.sleep(nodes / ARRIVALS + SETTLE)
             joined = sum(node.is_usable for node in members)
-            await search(members, lookups, Random(f"targets {seed}"))
+            found = await search(members, lookups, Random(f"targets {seed}"))
+            ids = [node.node_id for node in members]
+            right = sum(nearest == min(ids, key=target.__xor__) for target, nearest in found)
             counters = [node.statistics().counters for node in members]
             sent = sum(each.queries_sent.total() + each.answers_sent + each.errors_sent for each in counters)
-            facts = {"joined": joined, "messages": sent, "virtual": trio.current_time()}
+            facts = {"joined": joined, "right": right / lookups, "messages": sent, "virtual": trio.current_time()}
             nursery.cancel_scope.cancel()
         return facts
 
@@ -202,18 +204,21 @@ def digest(nodes: int = 12, leechers: int = 6, seed: int = 1) -> Facts:
     return {"digest": report.digest, "events": report.events}
 
 
-async def search(members: list[DhtNode], lookups: int, rng: Random) -> None:
-    """Searches for the peers of random torrents, each by a random node."""
+async def search(members: list[DhtNode], lookups: int, rng: Random) -> list[tuple[InfoHash, NodeId]]:
+    """Searches for the peers of random torrents, each by a random node: targets, and the nodes found nearest."""
     limit = trio.CapacityLimiter(AT_ONCE)
+    found: list[tuple[InfoHash, NodeId]] = []
 
     async def one(node: DhtNode, target: InfoHash) -> None:
         async with limit, node.get_peers(target) as peers:
             async for _ in peers:
                 pass
+            found.extend((target, nearest.node_id) for nearest in peers.closest[:1])
 
     async with trio.open_nursery() as nursery:
         for _ in range(lookups):
             nursery.start_soon(one, rng.choice(members), InfoHash(rng.getrandbits(160)))
+    return found
 
 
 def address(number: int) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from math import inf
 from random import Random
 
 import pytest
 
-from magnetite.dht.candidates import DISTRUST, MAX_CANDIDATES, WIDEST
+from magnetite.dht.candidates import DISTRUST, MAX_CANDIDATES, WIDEST, Candidate
 from magnetite.dht.contact import Contact, Family, K
 from magnetite.dht.experience import Experience
 from magnetite.dht.lookup import (
@@ -68,6 +69,29 @@ def ask_all(lookup: Lookup, now: float) -> list[Contact]:
 def test_the_closest_are_asked_first_and_a_few_at_a_time() -> None:
     search = lookup([nth(number) for number in range(30, 0, -1)])
     assert ask_all(search, now=0) == [nth(number) for number in range(1, HURRY + 1)]
+
+
+def test_one_that_nobody_waits_for_asks_fewer_at_a_time() -> None:
+    search = lookup([nth(number) for number in range(1, 31)])
+    search.is_patient = True
+    assert ask_all(search, now=0) == [nth(number) for number in range(1, ALPHA + 1)]
+
+
+def test_what_a_lookup_held_is_gone_with_it_though_nodes_name_each_other() -> None:
+    def ask_around() -> None:
+        everybody = [nth(number) for number in range(1, 31)]
+        search = lookup(everybody)
+        while not search.is_finished(now=0):
+            for contact in ask_all(search, now=0):
+                search.on_reply(contact, reply(contact, nodes=everybody[:MAX_NAMED]), now=0)
+
+    gc.collect()
+    gc.disable()
+    try:
+        ask_around()
+        assert not [each for each in gc.get_objects() if isinstance(each, Candidate)]
+    finally:
+        gc.enable()
 
 
 def test_an_answer_frees_a_slot_for_the_closest_that_is_known_now() -> None:

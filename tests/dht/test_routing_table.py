@@ -182,10 +182,36 @@ def test_a_lookup_starts_from_verified_contacts_and_fills_up_with_others(table: 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100, 368])
 def test_the_index_equals_brute_force(count: int) -> None:
     rng = Random(count)
-    entries = [RoutingEntry(nth(index, rng.getrandbits(160) >> rng.choice(range(20)))) for index in range(count)]
-    index = ClosestIndex(entries)
-    targets = [rng.getrandbits(160) for _ in range(200)] + [entry.contact.node_id ^ 1 for entry in entries]
-    for target in targets:
+    entries = [verified(nth(index, rng.getrandbits(160) >> rng.choice(range(20)))) for index in range(count)]
+    assert_equals_brute_force(ClosestIndex(entries), entries, rng)
+
+
+def test_the_index_equals_brute_force_while_it_changes() -> None:
+    rng = Random(1)
+    entries = [verified(nth(index, rng.getrandbits(160) >> rng.choice(range(20)))) for index in range(60)]
+    held = entries[:20]
+    index = ClosestIndex(held)
+    for each in rng.choices(entries, k=200):  # some are taken out that are not in, some added that are
+        if rng.random() < 0.5:
+            index.add(each)
+            held = [*(other for other in held if other is not each), each]
+        else:
+            index.discard(each)
+            held = [other for other in held if other is not each]
+        assert len(index) == len(held)
+        assert_equals_brute_force(index, held, rng, targets=5)
+
+
+def verified(contact: Contact) -> RoutingEntry:
+    entry = RoutingEntry(contact)
+    entry.responded(0, 0.1)
+    return entry
+
+
+def assert_equals_brute_force(
+    index: ClosestIndex, entries: list[RoutingEntry], rng: Random, targets: int = 200
+) -> None:
+    for target in [*(rng.getrandbits(160) for _ in range(targets)), *(entry.contact.node_id ^ 1 for entry in entries)]:
         expected = sorted((entry.contact for entry in entries), key=lambda each: each.node_id ^ target)[:K]
         assert index.closest(target) == expected
         assert index.closest_compact(target) == b"".join(each.compact() for each in expected)
@@ -375,6 +401,7 @@ class TableAgainstModel(RuleBasedStateMachine):
     def answers_hold_the_closest_that_answered_us(self) -> None:
         found = self.table.closest(FAR >> 3, self.now)
         assert set(found) <= self.answered
+        assert set(found) <= {entry.contact for entry in self.table if entry.is_verified and not entry.failures}
         recent = [entry for entry in self.table if entry.is_good(self.now)]
         nearest = sorted((entry.contact for entry in recent), key=lambda each: each.node_id ^ FAR >> 3)[:K]
         assert [each for each in found if each in nearest] == [each for each in nearest if each in found]

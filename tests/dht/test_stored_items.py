@@ -36,52 +36,52 @@ def puts(world: World) -> int:
 async def test_what_one_node_puts_another_gets(fabric: Fabric) -> None:
     async with open_world(fabric, 50) as world:
         writer, reader = world.nodes[10], world.nodes[40]
-        stored = await writer.put_item(HELLO)
+        stored = await writer.items.put(HELLO)
         assert (stored.accepted >= K, stored.refusals, stored.silent) == (True, {}, 0)
-        assert await reader.get_item(HELLO.target) == HELLO
-        assert await reader.get_item(ImmutableItem(b"0:").target) is None
+        assert await reader.items.get(HELLO.target) == HELLO
+        assert await reader.items.get(ImmutableItem(b"0:").target) is None
 
 
 async def test_who_stores_an_item_itself_need_not_be_told(fabric: Fabric) -> None:
     async with open_world(fabric, 2, settle=10) as world:
-        assert (await world.nodes[0].put_item(version(1))).accepted == 1
-        assert await world.nodes[1].get_item(version(1).target, SALT) == version(1)
-        assert await world.nodes[1].newer_item(KEY, SALT) == version(1)
+        assert (await world.nodes[0].items.put(version(1))).accepted == 1
+        assert await world.nodes[1].items.get(version(1).target, SALT) == version(1)
+        assert await world.nodes[1].items.newer(KEY, SALT) == version(1)
 
 
 async def test_an_update_takes_the_place_of_what_was_there(fabric: Fabric) -> None:
     async with open_world(fabric, 50) as world:
-        assert (await world.nodes[10].put_item(version(1))).accepted >= K
-        assert (await world.nodes[20].put_item(version(2, b"1:b"))).accepted >= K
+        assert (await world.nodes[10].items.put(version(1))).accepted >= K
+        assert (await world.nodes[20].items.put(version(2, b"1:b"))).accepted >= K
         for reader in world.nodes[30:35]:
-            assert await reader.get_item(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
-        assert await world.nodes[40].get_item(mutable_target(KEY)) is None, "the salt is part of the name"
+            assert await reader.items.get(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
+        assert await world.nodes[40].items.get(mutable_target(KEY)) is None, "the salt is part of the name"
 
 
 async def test_an_outdated_put_is_refused_by_everybody_who_knows_better(fabric: Fabric) -> None:
     async with open_world(fabric, 50) as world:
-        held = (await world.nodes[10].put_item(version(2))).accepted
+        held = (await world.nodes[10].items.put(version(2))).accepted
         for late in (version(1), version(2, b"1:b")):
-            stored = await world.nodes[20].put_item(late)
+            stored = await world.nodes[20].items.put(late)
             assert stored.refusals[ErrorCode.SEQ_TOO_LOW] >= held - 2
             assert stored.is_conflict
-        assert not (await world.nodes[20].put_item(version(2))).is_conflict, "the same again only renews it"
+        assert not (await world.nodes[20].items.put(version(2))).is_conflict, "the same again only renews it"
 
 
 async def test_of_two_who_write_at_once_the_second_is_told(fabric: Fabric) -> None:
     async with open_world(fabric, 50) as world:
-        held = (await world.nodes[10].put_item(version(1))).accepted
-        first = await world.nodes[20].put_item(version(2, b"1:b"), cas=1)
-        second = await world.nodes[30].put_item(version(3, b"1:c"), cas=1)
+        held = (await world.nodes[10].items.put(version(1))).accepted
+        first = await world.nodes[20].items.put(version(2, b"1:b"), cas=1)
+        second = await world.nodes[30].items.put(version(3, b"1:c"), cas=1)
         assert (first.accepted >= held - 2, first.is_conflict) == (True, False)
         assert second.refusals[ErrorCode.CAS_MISMATCH] >= held - 2
         assert second.is_conflict
-        assert await world.nodes[40].get_item(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
+        assert await world.nodes[40].items.get(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
 
 
 async def test_where_there_is_nothing_cas_does_not_count(fabric: Fabric) -> None:
     async with open_world(fabric, 30) as world:
-        assert (await world.nodes[10].put_item(version(7), cas=3)).accepted >= K
+        assert (await world.nodes[10].items.put(version(7), cas=3)).accepted >= K
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ async def test_where_there_is_nothing_cas_does_not_count(fabric: Fabric) -> None
 async def test_what_no_node_may_store_is_not_sent(fabric: Fabric, item: Item) -> None:
     async with open_world(fabric, 3, settle=5) as world:
         with pytest.raises(LocalProtocolError):
-            await world.nodes[0].put_item(item)
+            await world.nodes[0].items.put(item)
 
 
 async def test_without_anybody_who_keeps_it_an_item_is_forgotten(fabric: Fabric) -> None:
     async with open_world(fabric, 10, settle=20) as world:
-        await world.nodes[5].put_item(HELLO)
+        await world.nodes[5].items.put(HELLO)
         await trio.sleep(EXPIRY - 60)
-        assert await world.nodes[9].get_item(HELLO.target) == HELLO
+        assert await world.nodes[9].items.get(HELLO.target) == HELLO
         await trio.sleep(120)
-        assert await world.nodes[9].get_item(HELLO.target) is None
+        assert await world.nodes[9].items.get(HELLO.target) is None
 
 
 async def test_a_kept_item_outlives_hours_in_which_everybody_else_leaves(fabric: Fabric) -> None:
@@ -111,13 +111,13 @@ async def test_a_kept_item_outlives_hours_in_which_everybody_else_leaves(fabric:
         async def live_for(seconds: float) -> None:
             async with world.node() as node:
                 await trio.sleep(seconds)
-                assert await node.get_item(item.target, SALT) == item
+                assert await node.items.get(item.target, SALT) == item
 
         for number in range(1, 11):
             nursery.start_soon(live_for, number * turn)
         await trio.sleep(60)
-        await keeper.put_item(item)
-        nursery.start_soon(keeper.keep_item, item)
+        await keeper.items.put(item)
+        nursery.start_soon(keeper.items.keep, item)
         for _ in range(int(hours * 3600 / turn)):
             await trio.sleep(turn)
             nursery.start_soon(live_for, 10 * turn)
@@ -126,18 +126,18 @@ async def test_a_kept_item_outlives_hours_in_which_everybody_else_leaves(fabric:
 
 async def test_who_keeps_an_item_keeps_the_newest(fabric: Fabric) -> None:
     async with open_world(fabric, 10, settle=20) as world, trio.open_nursery() as nursery:
-        await world.nodes[5].put_item(version(1))
-        nursery.start_soon(world.nodes[5].keep_item, version(1))
-        await world.nodes[6].put_item(version(2, b"1:b"))
+        await world.nodes[5].items.put(version(1))
+        nursery.start_soon(world.nodes[5].items.keep, version(1))
+        await world.nodes[6].items.put(version(2, b"1:b"))
         await trio.sleep(1.2 * EXPIRY)
-        assert await world.nodes[9].get_item(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
+        assert await world.nodes[9].items.get(mutable_target(KEY, SALT), SALT) == version(2, b"1:b")
         nursery.cancel_scope.cancel()
 
 
 async def test_items_of_one_node_are_put_again_all_over_the_hour(fabric: Fabric) -> None:
     async with open_world(fabric, 10, settle=20) as world, trio.open_nursery() as nursery:
         for number in range(12):
-            nursery.start_soon(world.nodes[5].keep_item, ImmutableItem(b"i%de" % number))
+            nursery.start_soon(world.nodes[5].items.keep, ImmutableItem(b"i%de" % number))
         before, busy = 0, 0
         for _ in range(11):
             await trio.sleep(REPUBLISH_INTERVAL / 11)
@@ -155,19 +155,19 @@ async def test_a_follower_sees_what_is_published_next(fabric: Fabric) -> None:
         seen: list[tuple[float, InfoHash | None]] = []
 
         async def follow() -> None:
-            item = await follower.newer_item(KEY, SALT)
+            item = await follower.items.newer(KEY, SALT)
             while True:
                 seen.append((trio.current_time(), decode_feed(item)))
-                item = await follower.newer_item(KEY, SALT, item.seq)
+                item = await follower.items.newer(KEY, SALT, item.seq)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow)
             await trio.sleep(POLL_INTERVAL)
             assert seen == [], "nothing is published yet"
-            await publisher.put_item(version(1, encode_feed(first)))
+            await publisher.items.put(version(1, encode_feed(first)))
             await trio.sleep(1.3 * POLL_INTERVAL)
             published = trio.current_time()
-            await publisher.put_item(version(2, encode_feed(second)))
+            await publisher.items.put(version(2, encode_feed(second)))
             await trio.sleep(1.3 * POLL_INTERVAL)
             nursery.cancel_scope.cancel()
         assert [info_hash for _, info_hash in seen] == [first, second]

@@ -10,8 +10,8 @@ from random import Random
 import trio
 
 from magnetite.dht.contact import Contact, K
-from magnetite.dht.node import DhtNode, Router, open_node
-from magnetite.endpoint import Endpoint
+from magnetite.dht.node import DhtNode, open_node
+from magnetite.endpoint import Address, Endpoint
 from magnetite.events import Event
 from magnetite.ids import NodeId
 from magnetite.simnet import Fabric, Host
@@ -30,7 +30,7 @@ class World:
         self._hosts = 0
 
     @property
-    def routers(self) -> list[Router]:
+    def routers(self) -> list[Address]:
         return [node.local for node in self.nodes[:ROUTERS]]
 
     def next_ip(self) -> str:
@@ -42,7 +42,7 @@ class World:
         self,
         *,
         host: Host | None = None,
-        bootstrap: Sequence[Router] | None = None,
+        bootstrap: Sequence[Address] | None = None,
         state_path: Path | None = None,
         bind: str | None = None,
         read_only: bool | None = None,

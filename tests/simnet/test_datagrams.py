@@ -70,6 +70,21 @@ async def test_a_link_drops_datagrams_that_would_wait_too_long(fabric: Fabric) -
     assert len(await arrivals(b, until=60)) == 4  # the fourth waits 3 s
 
 
+async def test_datagrams_can_be_handed_over_as_they_arrive_without_a_task(hosts: Hosts) -> None:
+    a, b = await hosts[0].open_udp(A), await hosts[1].open_udp(B)
+    seen: list[tuple[float, bytes, Endpoint]] = []
+    b.on_datagram(lambda data, source: seen.append((trio.current_time(), data, source)))
+    a.send(b"one", B)
+    await trio.sleep(1)
+    a.send(b"two", B)
+    await trio.sleep(1)
+    assert seen == [(0.02, b"one", A), (1.02, b"two", A)]
+    await b.aclose()
+    a.send(b"to nobody", B)
+    await trio.sleep(1)
+    assert len(seen) == 2
+
+
 async def test_a_socket_nobody_reads_keeps_only_so_much(hosts: Hosts) -> None:
     a, b = await hosts[0].open_udp(A), await hosts[1].open_udp(B)
     for _ in range(100):

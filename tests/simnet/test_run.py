@@ -118,6 +118,24 @@ def test_the_result_and_the_errors_of_the_function_come_through() -> None:
         simnet.run(fail)
 
 
+def test_what_an_event_raises_ends_the_run_and_all_its_tasks() -> None:
+    clock, ended = VirtualClock(), []
+
+    def fail() -> None:
+        raise LookupError("nobody is there")
+
+    async def main() -> None:
+        clock.at(1.0, fail)
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.append(clock.now)
+
+    with pytest.raises(LookupError, match="nobody is there"):
+        simnet.run(main, clock=clock)
+    assert ended == [1.0]
+
+
 def test_garbage_is_collected_as_before_once_a_run_is_over() -> None:
     before = gc.get_threshold()
     simnet.run(trio.sleep, 1)

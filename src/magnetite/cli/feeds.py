@@ -19,7 +19,7 @@ from magnetite.torrent.magnet import FeedLink, MagnetLink
 
 async def resolve(node: DhtNode, link: FeedLink) -> InfoHash:
     """The torrent that the publisher names now. Raises MagnetiteError if nobody has the publisher's item."""
-    item = await node.get_item(mutable_target(link.key, link.salt), link.salt)
+    item = await node.items.get(mutable_target(link.key, link.salt), link.salt)
     if item is None:
         raise MagnetiteError(f"nobody in the DHT has what {link} stands for; perhaps later", Reason.NOT_FOUND)
     info_hash = decode_feed(item)
@@ -39,7 +39,7 @@ async def follow(
 
     The publisher's item is kept alive meanwhile, as BEP 46, Consuming content, asks for.
     """
-    item = await node.newer_item(link.key, link.salt)
+    item = await node.items.newer(link.key, link.salt)
     while True:
         info_hash = decode_feed(item)
         download = None
@@ -50,7 +50,7 @@ async def follow(
             await report.record("followed", magnet=str(link), seq=item.seq, info_hash=str(info_hash))
             download = await begin(MagnetLink(info_hash, link.name))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.keep_item, item)
+            nursery.start_soon(node.items.keep, item)
             if download is not None:
                 nursery.start_soon(see_through, download)
             item = await _next_torrent(node, item, info_hash)
@@ -62,6 +62,6 @@ async def follow(
 async def _next_torrent(node: DhtNode, item: MutableItem, info_hash: InfoHash | None) -> MutableItem:
     """The next item that names another torrent."""
     while True:
-        item = await node.newer_item(item.key, item.salt, item.seq)
+        item = await node.items.newer(item.key, item.salt, item.seq)
         if decode_feed(item) not in (None, info_hash):
             return item

@@ -14,7 +14,8 @@ import trio
 from magnetite.cli.asking import asking
 from magnetite.cli.item_text import ItemName, describe_value, encode_salt, encode_value, fields, parse_item_name
 from magnetite.cli.key_file import Key, create_key, read_key
-from magnetite.cli.options import Networking, dht_options, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.storing import newest_of, put, sign_next
 from magnetite.cli.text import count
@@ -125,11 +126,11 @@ async def _get(texts: Sequence[str], keep: bool, networking: Networking, report:
 
     async def one(node: DhtNode, name: ItemName) -> None:
         async with slots:
-            found = await node.get_item(name.target, name.salt)
+            found = await node.items.get(name.target, name.salt)
             done.append(found)
             await _report_found(found, name, report)
         if keep and found is not None:
-            await node.keep_item(found)
+            await node.items.keep(found)
 
     def words() -> str:
         kept = sum(each is not None for each in done)
@@ -165,7 +166,7 @@ async def _put(order: Order, networking: Networking, report: Report) -> None:
         await report.result(_name_of(item), "stored", **fields(item), nodes=stored.accepted, refusals=stored.refusals)
         if order.keep:
             doing = "keeping the item alive"
-            await node.keep_item(item)
+            await node.items.keep(item)
 
 
 async def _make(node: DhtNode, key: Key | None, order: Order) -> Item:

@@ -12,7 +12,8 @@ import trio
 from magnetite.cli.asking import asking
 from magnetite.cli.item_text import encode_salt
 from magnetite.cli.key_file import read_key
-from magnetite.cli.options import Networking, dht_options, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.storing import newest_of, put, sign_next
 from magnetite.cli.text import count
@@ -66,4 +67,4 @@ async def _publish(
         )
         if keep:
             doing = "keeping the link alive"
-            await node.keep_item(item)
+            await node.items.keep(item)

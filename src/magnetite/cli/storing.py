@@ -26,7 +26,7 @@ _MEANINGS: Final[dict[int, str]] = {
 
 async def newest_of(node: DhtNode, key: bytes, salt: bytes) -> MutableItem | None:
     """The item of a public key as it is now."""
-    item = await node.get_item(mutable_target(key, salt), salt)
+    item = await node.items.get(mutable_target(key, salt), salt)
     return item if isinstance(item, MutableItem) else None
 
 
@@ -37,7 +37,7 @@ def sign_next(key: Key, value: bytes, salt: bytes, newest: MutableItem | None) -
 
 async def put(node: DhtNode, item: Item, cas: int | None, report: Report) -> Stored:
     """Put an item; refusals are told. Raises MagnetiteError if it is not there now."""
-    stored = await node.put_item(item, cas)
+    stored = await node.items.put(item, cas)
     refused = "; ".join(_refusal(code, nodes) for code, nodes in sorted(stored.refusals.items()))
     if stored.is_conflict:
         message = f"somebody else has written meanwhile: {refused}; get the item, and put yours again"

@@ -58,6 +58,8 @@ class Bucket:
 
     def insert(self, entry: RoutingEntry) -> tuple[RoutingEntry | None, RoutingEntry | None]:
         """Take in a new entry. Returns which lost its place to it, and which is now kept no longer (perhaps itself)."""
+        if self._part_bits:
+            entry.part = entry.contact.node_id >> self._part_shift & (1 << self._part_bits) - 1
         if self.has_room:
             self.entries[entry.contact.node_id] = entry
             return None, None
@@ -91,32 +93,29 @@ class Bucket:
         """Who is left out when `newcomer` wants into the full bucket."""
         if not newcomer.is_verified:
             return newcomer
-        slowest = max(self.entries.values(), key=_ROUND_TRIP)
+        entries = list(self)
+        slowest = max(entries, key=_ROUND_TRIP)
         if not slowest.is_verified:
             return slowest  # its round trip is infinite
-        failing = max(self.entries.values(), key=_FAILURES)
+        failing = max(entries, key=_FAILURES)
         if failing.is_bad:
             return failing
-        if not newcomer.has_valid_id:
-            inferior = [each for each in self if not each.has_valid_id]
-        elif inferior := [each for each in self if not each.has_valid_id]:
-            return max(inferior, key=_ROUND_TRIP)  # it may have chosen its place beside somebody (BEP 42)
-        else:
-            inferior = list(self)
+        inferior = [each for each in entries if not each.has_valid_id]
+        if newcomer.has_valid_id:
+            if inferior:
+                return max(inferior, key=_ROUND_TRIP)  # it may have chosen its place beside somebody (BEP 42)
+            inferior = entries
         if not self._part_bits or not inferior:
             return newcomer  # near buckets keep their oldest contacts: they are the likeliest to stay
         return self._weakest_by_part(newcomer, inferior)
 
     def _weakest_by_part(self, newcomer: RoutingEntry, entries: list[RoutingEntry]) -> RoutingEntry:
         """Who of `entries` and `newcomer` matters least in a large bucket."""
-        shift, mask = self._part_shift, (1 << self._part_bits) - 1  # by hand: a busy node does this for every answer
-        sizes = Counter([each.contact.node_id >> shift & mask for each in self.entries.values()])
-        parts = [(each.contact.node_id >> shift & mask, each) for each in entries]
-        own = newcomer.contact.node_id >> shift & mask
-        most = max(sizes[part] for part, _ in parts)
-        if most > sizes[own] + 1:
-            return max((each for part, each in parts if sizes[part] == most), key=_ROUND_TRIP)
-        slowest = max((each for part, each in parts if part == own), key=_ROUND_TRIP, default=newcomer)
+        sizes = Counter([each.part for each in self])
+        most = max([sizes[each.part] for each in entries])
+        if most > sizes[newcomer.part] + 1:
+            return max([each for each in entries if sizes[each.part] == most], key=_ROUND_TRIP)
+        slowest = max([each for each in entries if each.part == newcomer.part], key=_ROUND_TRIP, default=newcomer)
         return slowest if newcomer.round_trip < MUCH_FASTER * slowest.round_trip else newcomer
 
     def _keep_as_replacement(self, loser: RoutingEntry) -> RoutingEntry | None:

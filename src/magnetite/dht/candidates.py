@@ -71,6 +71,20 @@ class Candidate:
         return self.distance < other.distance
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether it may still do those who named it credit."""
+        return self.state is not State.ANSWERED and self.state is not State.FAILED
+
+    def add_source(self, source: Candidate) -> None:
+        """`source` has answered, and named it; once or several times in a row.
+
+        Nobody who has answered gets sources any more, so that no two name each other: what a lookup held is gone with
+        it, and needs no search for cycles.
+        """
+        if not self.sources or self.sources[-1] is not source:
+            self.sources.append(source)
+
+    @property
     def is_distrusted(self) -> bool:
         """Whether those it named were silent. Half of what honest nodes name is dead, but not all of it."""
         return self.failed_children >= DISTRUST and self.answered_children == 0

@@ -6,7 +6,7 @@ to that, a bit at a time, and sorts some 8 to 16 contacts, where scanning a full
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -21,15 +21,33 @@ _Subtree: TypeAlias = tuple[list[int], "_Subtree | None", "_Subtree | None"]  # 
 
 
 class ClosestIndex:
-    """An immutable set of contacts that answers one question fast."""
+    """A set of contacts that answers one question fast.
+
+    The tree is made when it is first needed after a change: a young table changes with every answer.
+    """
 
     def __init__(self, entries: Iterable[RoutingEntry]) -> None:
         self._entries = {int(entry.contact.node_id): entry for entry in entries}  # an int proper has a faster ^
-        ids = sorted(self._entries)
-        self._root = _subtree(ids, 0, len(ids), _BITS - 1)
+        self._ids = sorted(self._entries)
+        self._root: _Subtree | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def add(self, entry: RoutingEntry) -> None:
+        """Another contact, unless it is in."""
+        node_id = int(entry.contact.node_id)
+        if node_id not in self._entries:
+            insort(self._ids, node_id)
+            self._root = None
+        self._entries[node_id] = entry
+
+    def discard(self, entry: RoutingEntry) -> None:
+        """Take a contact out, if it is in."""
+        node_id = int(entry.contact.node_id)
+        if self._entries.pop(node_id, None) is not None:
+            del self._ids[bisect_left(self._ids, node_id)]
+            self._root = None
 
     def closest(self, target: int) -> list[Contact]:
         """The K contacts closest to `target`, or all if there are fewer, the closest first."""
@@ -41,6 +59,8 @@ class ClosestIndex:
         return b"".join([entries[node_id].compact for node_id in self._closest(int(target))])
 
     def _closest(self, target: int) -> list[int]:
+        if self._root is None:
+            self._root = _subtree(self._ids, 0, len(self._ids), _BITS - 1)
         ids, zero, one = self._root
         prefix = target >> _SHIFT
         bit = 1 << _DEEPEST - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from magnetite.dht.item_store import ItemStore
 from magnetite.dht.limiter import AnswerLimiter
@@ -14,11 +13,9 @@ from magnetite.dht.peer_store import PeerStore
 from magnetite.dht.send_budget import SendBudget
 from magnetite.dht.statistics import Counters
 from magnetite.dht.tokens import Tokens
+from magnetite.endpoint import Address
 from magnetite.events import Emit
 from magnetite.net.base import Network
-
-Router: TypeAlias = tuple[str, int]
-"""Name or address, and port, of a node to begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class Commons:
     """Shared by all presences of a node (BEP 45, Shared Storage)."""
 
     network: Network
-    routers: Sequence[Router]
+    routers: Sequence[Address]  # nodes to begin with
     read_only: bool | None  # None: until strangers have reached us (BEP 43)
     own_ids: OwnIds
     store: PeerStore

@@ -54,6 +54,6 @@ def decode_contacts(data: bytes, family: Family) -> tuple[Contact, ...]:
     return tuple([_decode_contact(data[at : at + step]) for at in range(0, len(data), step)])
 
 
-@lru_cache(maxsize=8192)  # in a lookup the same nodes are named again and again
+@lru_cache(maxsize=16_384)  # some 7 MB; in a lookup, and in a network of that size, the same nodes are named again
 def _decode_contact(data: bytes) -> Contact:
     return Contact(NodeId.from_bytes(data[:ID_LENGTH], "big"), decode_endpoint(data[ID_LENGTH:]))

@@ -21,27 +21,35 @@ class Identities:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[Endpoint, tuple[NodeId, tuple[float, ...]]] = {}  # id, and when it changed
+        self._seen: dict[Endpoint, NodeId] = {}
+        self._changed: dict[Endpoint, tuple[float, ...]] = {}  # when; few ever do
         self._banned: dict[Endpoint, float] = {}  # until when
 
     def __len__(self) -> int:
         return len(self._seen) + len(self._banned)
 
     def on_answer(self, endpoint: Endpoint, node_id: NodeId, now: float) -> None:
-        known, changes = self._seen.pop(endpoint, (node_id, ()))
-        if known != node_id:
-            changes = (*(at for at in changes if at > now - MEMORY), now)
-            if len(changes) >= CHANGES:
-                self._banned[endpoint] = now + BAN
-                _bound(self._banned)
-                return
-        self._seen[endpoint] = (node_id, changes)
+        known = self._seen.pop(endpoint, node_id)
+        if known != node_id and self._changes_often(endpoint, now):
+            self._banned[endpoint] = now + BAN
+            _bound(self._banned)
+            return
+        self._seen[endpoint] = node_id
         _bound(self._seen)
 
     def is_banned(self, endpoint: Endpoint, now: float) -> bool:
         return endpoint in self._banned and self._banned[endpoint] > now
 
+    def _changes_often(self, endpoint: Endpoint, now: float) -> bool:
+        """Whether the change it has just made is one too many."""
+        changes = (*(at for at in self._changed.pop(endpoint, ()) if at > now - MEMORY), now)
+        if len(changes) >= CHANGES:
+            return True
+        self._changed[endpoint] = changes
+        _bound(self._changed)
+        return False
 
-def _bound(endpoints: dict[Endpoint, tuple[NodeId, tuple[float, ...]]] | dict[Endpoint, float]) -> None:
+
+def _bound(endpoints: dict[Endpoint, NodeId] | dict[Endpoint, tuple[float, ...]] | dict[Endpoint, float]) -> None:
     if len(endpoints) > MAX_ENDPOINTS:
         del endpoints[next(iter(endpoints))]

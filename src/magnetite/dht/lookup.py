@@ -83,6 +83,7 @@ class Lookup:
     ) -> None:
         self.target = target
         self.is_thorough = False
+        self.is_patient = False  # nobody waits for it: never more than ALPHA queries at once
         self._own_id = own_id
         self._family = family
         self._scope = scope
@@ -101,7 +102,7 @@ class Lookup:
 
     def next_contact(self, now: float) -> Contact | None:
         """Whom to ask at once, if anybody; the owner then asks, and says so with `on_asked`."""
-        is_in_hurry = not self._peers and self.answered < K
+        is_in_hurry = not self.is_patient and not self._peers and self.answered < K
         if self.asked >= MAX_QUERIES or self._slots_taken(now) >= (HURRY if is_in_hurry else ALPHA):
             return None
         relevant = self._candidates.relevant()
@@ -162,7 +163,7 @@ class Lookup:
             return []
         if candidate.state is not State.ANSWERED:
             self._confirm(candidate, reply.token)
-        for named in dict.fromkeys(reply.contacts(self._family)[:MAX_NAMED]):
+        for named in reply.contacts(self._family)[:MAX_NAMED]:
             self._hear_of(named, candidate, inf, now)
         for dropped in self._candidates.drop_farthest():
             self._addresses.discard(dropped.endpoint.ip)
@@ -288,8 +289,8 @@ class Lookup:
                 self._experience.unreachable.holds(contact.endpoint, now),
             )
             self._candidates.add(candidate)
-        if source and candidate.contact == contact:
-            candidate.sources.append(source)
+        if source and candidate.is_unsettled and candidate.contact == contact:
+            candidate.add_source(source)
 
     def _stall_of(self, contact: Contact, round_trip: float, now: float) -> float:
         """Seconds of silence after which others are asked: what is usual for the contact, or for all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from magnetite.dht.contact import Contact, K
@@ -56,7 +55,7 @@ class LookupCache:
         middle = bisect_left(self._ids, target)
         nearby = (self._by_id[node_id] for node_id in self._ids[max(0, middle - _AROUND) : middle + _AROUND])
         fresh = [answered for answered in nearby if _is_fresh(answered, now)]
-        return nsmallest(count, fresh, key=lambda answered: answered.contact.node_id ^ target)
+        return sorted(fresh, key=lambda answered: answered.contact.node_id ^ target)[:count]
 
     def _remove(self, node_id: NodeId) -> None:
         del self._by_id[node_id]

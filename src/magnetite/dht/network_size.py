@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
-from statistics import median
 from typing import Final, NamedTuple
 
 from magnetite.dht.contact import K
@@ -59,7 +58,11 @@ class NetworkSize:
     @property
     def nodes(self) -> int:
         """How many nodes there are; 0 if that is not known yet."""
-        return round(median(self._estimates)) if len(self._estimates) >= ENOUGH else 0
+        if len(self._estimates) < ENOUGH:
+            return 0
+        estimates = sorted(self._estimates)
+        middle = len(estimates) // 2
+        return round((estimates[middle] + estimates[~middle]) / 2)
 
     @property
     def widening(self) -> Widening:

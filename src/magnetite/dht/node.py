@@ -6,56 +6,49 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from math import inf
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import trio
 
 from magnetite.background import background
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.census import Census
-from magnetite.dht.commons import Commons, Router
+from magnetite.dht.commons import Commons
 from magnetite.dht.contact import Contact, family_of
 from magnetite.dht.crawl import Crawl
 from magnetite.dht.crawler import CRAWL_RATE, Crawler, open_crawl
-from magnetite.dht.feed import poll_delay
 from magnetite.dht.item_store import ItemStore
-from magnetite.dht.items import Item, MutableItem, is_valid, mutable_target
 from magnetite.dht.limiter import AnswerLimiter, AnswerLimits
 from magnetite.dht.messages import (
     ErrorMessage,
     FindNode,
-    GetItem,
     GetPeers,
     Ping,
-    PutItem,
     Query,
     Response,
     SampleInfohashes,
 )
 from magnetite.dht.network_size import ENOUGH
-from magnetite.dht.newest_item import NewestItem
 from magnetite.dht.own_ids import OwnIds
 from magnetite.dht.peer_search import PeerSearch
 from magnetite.dht.peer_store import PeerStore
 from magnetite.dht.presence import Presence, ignore
-from magnetite.dht.republishing import first_delay, needs_republishing, next_delay
 from magnetite.dht.routing_entry import RoutingEntry
 from magnetite.dht.search import Collect, SearchQuery
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE, SendBudget
 from magnetite.dht.state_file import load_state, save_state
 from magnetite.dht.statistics import Counters, NodeStatistics
-from magnetite.dht.stored import Stored
+from magnetite.dht.stored_items import StoredItems
 from magnetite.dht.tokens import Tokens
 from magnetite.dht.transactions import GIVE_UP, MAX_PENDING, Outcome
-from magnetite.endpoint import Endpoint, decode_endpoint
+from magnetite.endpoint import Address, Endpoint, decode_endpoint
 from magnetite.errors import LocalProtocolError, QueryError, QueryTimeout, Reason
 from magnetite.events import Emit
 from magnetite.ids import InfoHash, NodeId
 from magnetite.net.base import DatagramSocket, Network
 
-DEFAULT_ROUTERS: Final[tuple[Router, ...]] = (
+DEFAULT_ROUTERS: Final[tuple[Address, ...]] = (
     ("dht.libtorrent.org", 25401),
     ("dht.transmissionbt.com", 6881),
     ("router.bittorrent.com", 6881),
@@ -74,7 +67,7 @@ async def open_node(
     *,
     rng: random.Random,
     emit: Emit,
-    bootstrap: Sequence[Router] = DEFAULT_ROUTERS,
+    bootstrap: Sequence[Address] = DEFAULT_ROUTERS,
     state_path: Path | None = None,
     read_only: bool | None = None,
     query_rate: float = QUERY_RATE,
@@ -112,32 +105,40 @@ async def open_node(
     contacts = [contact.endpoint for contact in saved.contacts]
     node = DhtNode(commons, [Presence(socket, commons, contacts) for socket in sockets])
     node.block(blocklist)
-    try:
-        async with background() as nursery:
-            for presence in node._presences:
-                nursery.start_soon(presence.receive)
-                nursery.start_soon(presence.keep_up)
-                nursery.start_soon(presence.joining.stay_joined, partial(node._get_acquainted, presence))
-            if state_path is not None:
-                nursery.start_soon(node._save_forever, state_path)
-            yield node
-    finally:
-        save_state(state_path, *node._state())
+    async with node.at_work(state_path):
+        yield node
 
 
 class DhtNode:
     """A node of the DHT, at one or several socket addresses. Made by `open_node`.
 
     Any number of searches may be under way; all queries together keep to the send budget, each search in its turn.
+    `items` reads and writes what nodes store for anybody (BEP 44).
     """
 
     def __init__(self, commons: Commons, presences: Sequence[Presence]) -> None:
         self._commons = commons
         self._presences = presences
+        self.items: Final = StoredItems(commons.items, self._searching, commons.rng)
         self._entrance = trio.Semaphore(SEARCHES_AT_ONCE)
         for one in presences:
             for other in presences:
                 one.tables.setdefault(other.family, other.table)
+
+    @asynccontextmanager
+    async def at_work(self, state_path: Path | None) -> AsyncIterator[None]:
+        """As long as the block lasts the node takes part; its state is saved at the end. For `open_node`."""
+        try:
+            async with background() as nursery:
+                for presence in self._presences:
+                    nursery.start_soon(presence.receive)
+                    nursery.start_soon(presence.keep_up)
+                    nursery.start_soon(presence.joining.stay_joined, partial(self._get_acquainted, presence))
+                if state_path is not None:
+                    nursery.start_soon(self._save_forever, state_path)
+                yield
+        finally:
+            save_state(state_path, *self._state())
 
     @property
     def local(self) -> Endpoint:
@@ -269,78 +270,6 @@ class DhtNode:
         async with self.get_peers(info_hash) as search:
             return await search.announce(port, implied_port, is_seed)
 
-    async def get_item(self, target: NodeId, salt: bytes = b"") -> Item | None:
-        """The item stored under `target`, of a mutable one the newest found; None if nobody has it (BEP 44)."""
-        # We may be among the closest ourselves; an item in the store fits its target, salt included.
-        newest = NewestItem(target, salt, self._commons.items.get(target, trio.current_time()))
-        async with self._searching(GetItem(target), newest.take_in) as search:
-            await search.finished()
-        return newest.item
-
-    async def put_item(self, item: Item, cas: int | None = None) -> Stored:
-        """Store `item` at the K nodes closest to its target (BEP 44).
-
-        With `cas` only those accept that hold this sequence number now, or no item at all. Raises LocalProtocolError
-        for an item that no node may store: too large, not canonical, or not signed by its key.
-        """
-        if not is_valid(item):
-            raise LocalProtocolError(f"the item {item.target} is too large, no canonical bencoding, or wrongly signed")
-        having: set[NodeId] = set()
-
-        def note(response: Response) -> None:
-            if response.item is not None or response.seq is not None:
-                having.add(response.sender)
-
-        def replace_it(contact: Contact, token: bytes) -> PutItem | None:
-            return PutItem(item, token, cas) if contact.node_id in having else None
-
-        def add_it(contact: Contact, token: bytes) -> PutItem | None:
-            # "When sending a put request to a node that did not return any data [...] cas SHOULD NOT be included"
-            return None if contact.node_id in having else PutItem(item, token)
-
-        async with self._searching(GetItem(item.target), note) as search:
-            stored = await search.store(replace_it)
-            if cas is not None and stored.is_conflict:
-                return stored  # those without an item would take ours, and it would win by its higher number
-            return stored + await search.store(add_it)
-
-    async def keep_item(self, item: Item) -> NoReturn:
-        """Put `item` again whenever it might be forgotten, and the newer one in its place where there is one (BEP 44).
-
-        Never returns; any number may be kept at once.
-        """
-        rng = self._commons.rng
-        put_at = -inf
-        await trio.sleep(first_delay(rng))
-        while True:
-            newest = NewestItem(item.target, item.salt if isinstance(item, MutableItem) else b"", item)
-            async with self._searching(GetItem(item.target, newest.seq), newest.take_in) as search:
-                search.be_thorough()
-                await search.finished()
-                item = newest.item or item
-                now = trio.current_time()
-                takers = [contact.node_id for contact in search.takers]
-                if needs_republishing(newest.holders, takers, now - put_at):
-                    await search.store(partial(_put, item))
-                    put_at = now
-            await trio.sleep(next_delay(rng))
-
-    async def newer_item(self, key: bytes, salt: bytes = b"", than: int | None = None) -> MutableItem:
-        """The item of a public key, once there is one with a `seq` above `than`; looks every few minutes (BEP 46).
-
-        The first look is at once, without `than`; with it somebody has just looked.
-        """
-        target = mutable_target(key, salt)
-        if than is not None:
-            await trio.sleep(poll_delay(self._commons.rng))
-        while True:
-            newest = NewestItem(target, salt, self._commons.items.get(target, trio.current_time()))
-            async with self._searching(GetItem(target, than), newest.take_in) as search:
-                await search.finished()
-            if isinstance(newest.item, MutableItem) and (than is None or newest.item.seq > than):
-                return newest.item
-            await trio.sleep(poll_delay(self._commons.rng))
-
     async def scrape(self, info_hash: InfoHash) -> Census:
         """Who seeds and who downloads a torrent, as sets that can be counted (BEP 33).
 
@@ -399,6 +328,7 @@ class DhtNode:
 
     async def _get_acquainted(self, presence: Presence, target: NodeId) -> None:
         with presence.searching(FindNode(target)) as search:
+            search.lookup.is_patient = True
             search.start(trio.current_time())
             await PeerSearch([search], self.ask, self._commons.emit).finished()
 
@@ -444,10 +374,6 @@ class DhtNode:
             decode_endpoint(compact)
             for compact in self._commons.store.sample(info_hash, presence.family, MAX_STORED, trio.current_time())
         ]
-
-
-def _put(item: Item, _: Contact, token: bytes) -> PutItem:
-    return PutItem(item, token)
 
 
 def _once(act: Callable[[], None]) -> Callable[[], None]:

@@ -11,7 +11,7 @@ import trio
 
 from magnetite.dht.contact import Contact
 from magnetite.dht.messages import AnnouncePeer, Query, Response
-from magnetite.dht.search import Search
+from magnetite.dht.search import Search, nobody_waits
 from magnetite.dht.stored import Stored
 from magnetite.endpoint import Endpoint
 from magnetite.errors import QueryError, QueryTimeout
@@ -144,4 +144,5 @@ class PeerSearch:
                 search.on_change = on_change
             await woken.wait()
         for search in under_way:
+            search.on_change = nobody_waits
             search.pump(trio.current_time())

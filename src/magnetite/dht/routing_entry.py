@@ -27,13 +27,15 @@ class RoutingEntry:
         "last_asked",
         "last_query",
         "last_response",
+        "part",
         "round_trip",
         "subnet",
     )
 
     def __init__(self, contact: Contact) -> None:
         self.contact = contact
-        self.compact = contact.compact()
+        self.compact = b""  # compact node info, once it is verified: nobody is told of it before
+        self.part = 0  # of its bucket's range; the bucket's note
         self.subnet = subnet_of(contact.endpoint.ip)
         self._has_valid_id: bool | None = None
         self.first_response = -inf
@@ -50,7 +52,7 @@ class RoutingEntry:
     @property
     def is_bad(self) -> bool:
         """It "failed to respond to multiple queries in a row", or to the only one ever."""
-        return self.failures >= (BAD_AFTER if self.is_verified else 1)
+        return self.failures > 0 and self.failures >= (BAD_AFTER if self.is_verified else 1)
 
     @property
     def has_valid_id(self) -> bool:
@@ -75,15 +77,17 @@ class RoutingEntry:
 
     def is_good(self, now: float) -> bool:
         """It has answered us, and lately answered or asked (BEP 5, Routing Table); and our last question, too."""
-        if self.failures or not self.is_verified:
+        if self.failures:
             return False
         if now - self.last_response <= QUESTIONABLE_AFTER:
-            return True  # nearly all; a busy node asks this a hundred times whenever its table changes
-        return now - self.last_heard <= self.trusted_for
+            return True  # nearly all; a busy node asks this for every datagram
+        return self.is_verified and now - self.last_heard <= self.trusted_for
 
     def responded(self, now: float, round_trip: float) -> None:
-        if not self.is_verified:
-            self.first_response = now
-        self.round_trip = round_trip if not self.is_verified else 0.75 * self.round_trip + 0.25 * round_trip
+        if self.is_verified:
+            self.round_trip = 0.75 * self.round_trip + 0.25 * round_trip
+        else:
+            self.first_response, self.round_trip = now, round_trip
+            self.compact = self.contact.compact()
         self.last_response = now
         self.failures = 0

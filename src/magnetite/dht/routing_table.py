@@ -8,7 +8,6 @@ from (libtorrent's "extended routing table").
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from heapq import nsmallest
 from itertools import chain
 from math import inf
 from typing import Final, TypeAlias
@@ -97,7 +96,7 @@ class RoutingTable:
     def on_response(self, contact: Contact, round_trip: float, now: float) -> None:
         """`contact` answered a query of ours within `round_trip` seconds."""
         is_believed = self.experience.on_answer(contact, round_trip, now)
-        entry = self._by_address.get(contact.endpoint.owner)
+        entry = self._at(contact.endpoint)
         if not is_believed:
             if entry is not None and entry.contact.endpoint == contact.endpoint:
                 self._remove(entry, Reason.PROTOCOL_ERROR, now)
@@ -119,33 +118,34 @@ class RoutingTable:
             if entry.contact.endpoint == contact.endpoint:
                 was_good = entry.is_good(now)
                 entry.last_query = now
-                if not was_good and entry.is_good(now):
-                    self._index = None
+                if not was_good:
+                    self._reindex(entry, now)
         else:
             self.on_named(contact, now)
 
     def on_named(self, contact: Contact, now: float) -> None:
         """Somebody named `contact`, maybe itself: kept unverified if there is room, for upkeep to ask."""
-        known = contact.node_id in self._by_id or contact.endpoint.owner in self._by_address
-        if known or not self.has_room_for(contact.node_id) or not self._is_welcome(contact):
+        if contact.node_id in self._by_id or not self.has_room_for(contact.node_id):
+            return
+        if self._at(contact.endpoint) is not None or not self._is_welcome(contact):
             return
         if not self.experience.is_dubious(contact.endpoint, now):
             self._insert(RoutingEntry(contact), now)
 
     def on_asked(self, endpoint: Endpoint, now: float) -> None:
         """We sent a query to `endpoint`."""
-        entry = self._by_address.get(endpoint.owner)
+        entry = self._at(endpoint)
         if entry is not None and entry.contact.endpoint == endpoint:
             entry.last_asked = now
 
     def on_failure(self, endpoint: Endpoint, now: float) -> None:
         """Nobody answered us from `endpoint`. To be called only while the network itself is known to work."""
         self.experience.on_failure(endpoint, now)
-        entry = self._by_address.get(endpoint.owner)
+        entry = self._at(endpoint)
         if entry is None or entry.contact.endpoint != endpoint:
             return
         entry.failures += 1
-        self._index = None
+        self._reindex(entry, now)
         self.quiet_until = -inf
         if self._buckets[self.bucket_number(entry.contact.node_id)].gives_up_on(entry):
             self._remove(entry, Reason.TIMEOUT, now)
@@ -165,7 +165,7 @@ class RoutingTable:
         self.quiet_until = -inf
         # Those we have known longest first: what has no room any more is then what came last.
         for entry in sorted(entries, key=lambda entry: (not entry.is_verified, entry.first_response)):
-            if entry.contact.node_id != own_id:
+            if entry.contact.node_id != own_id and self._bucket_for(entry).rival(entry) is None:
                 self._place(entry)
         after = {entry.contact.node_id: entry for entry in self if entry.is_verified}
         for node_id in before.keys() - after.keys():
@@ -187,10 +187,10 @@ class RoutingTable:
         """The `count` entries closest to `target`, filled up with unverified ones only where there are not enough."""
         usable = [entry for entry in self if not entry.is_bad]
         verified = [entry for entry in usable if entry.is_verified]
-        chosen = nsmallest(count, verified, key=lambda entry: entry.contact.node_id ^ target)
+        chosen = sorted(verified, key=lambda entry: entry.contact.node_id ^ target)[:count]
         if len(chosen) < count:
             others = [entry for entry in usable if not entry.is_verified]
-            chosen += nsmallest(count - len(chosen), others, key=lambda entry: entry.contact.node_id ^ target)
+            chosen += sorted(others, key=lambda entry: entry.contact.node_id ^ target)[: count - len(chosen)]
         return chosen
 
     def best(self) -> list[Contact]:
@@ -203,16 +203,22 @@ class RoutingTable:
     def _is_welcome(self, contact: Contact) -> bool:
         return contact.node_id != self.own_id and is_contactable(contact.endpoint, self.scope)
 
+    def _at(self, endpoint: Endpoint) -> RoutingEntry | None:
+        """The entry of whoever owns that endpoint."""
+        # The keys are what `Endpoint.owner` says; both are tried, which is faster than asking it.
+        return self._by_address.get(endpoint[0]) or self._by_address.get(endpoint)
+
     def _confirm(self, entry: RoutingEntry, round_trip: float, now: float) -> None:
-        if not entry.is_good(now):
-            self._index = None
+        was_good = entry.is_good(now)
         if not entry.is_verified:
             self._emit(ContactAdded(now, *entry.contact))
         entry.responded(now, round_trip)
+        if not was_good:
+            self._reindex(entry, now)
 
     def _make_way(self, contact: Contact, now: float) -> bool:
         """Settle who owns the id and the address of a contact that just answered; False if somebody better does."""
-        same_address = self._by_address.get(contact.endpoint.owner)
+        same_address = self._at(contact.endpoint)
         if same_address is not None:
             if same_address.contact.endpoint == contact.endpoint:
                 self._remove(same_address, Reason.PROTOCOL_ERROR, now)  # it changed its id
@@ -237,15 +243,14 @@ class RoutingTable:
             self._remove(rival, Reason.REPLACED, now)
         displaced = self._place(entry)
         if displaced is not None and displaced.is_verified:
+            self._reindex(displaced, now)
             self._emit(ContactEvicted(now, *displaced.contact, Reason.REPLACED))
         if entry.is_verified and entry.contact.node_id in self._bucket_for(entry).entries:
-            self._index = None
+            self._reindex(entry, now)
             self._emit(ContactAdded(now, *entry.contact))
 
     def _place(self, entry: RoutingEntry) -> RoutingEntry | None:
-        """Put it into its bucket; who lost the place there to it."""
-        if self._bucket_for(entry).rival(entry) is not None:
-            return None
+        """Put it into its bucket, where it has no rival; who lost the place there to it."""
         self._by_id[entry.contact.node_id] = entry
         self._by_address[entry.contact.endpoint.owner] = entry
         displaced, dropped = self._bucket_for(entry).insert(entry)
@@ -265,16 +270,26 @@ class RoutingTable:
         was_entry = entry.contact.node_id in bucket.entries
         promoted = bucket.remove(entry)
         self._forget(entry)
-        self._index = None
+        self._reindex(entry, now)
         self.quiet_until = -inf
         if was_entry and entry.is_verified:
             self._emit(ContactEvicted(now, *entry.contact, reason))
         if promoted is not None:
+            self._reindex(promoted, now)
             self._emit(ContactAdded(now, *promoted.contact))
 
     def _forget(self, entry: RoutingEntry) -> None:
         del self._by_id[entry.contact.node_id]
         del self._by_address[entry.contact.endpoint.owner]
+
+    def _reindex(self, entry: RoutingEntry, now: float) -> None:
+        """Something has happened to it: whether others are told of it now."""
+        if self._index is None:
+            return
+        if entry.is_good(now) and entry.contact.node_id in self._bucket_for(entry).entries:
+            self._index.add(entry)
+        else:
+            self._index.discard(entry)
 
     def _current_index(self, now: float) -> ClosestIndex:
         if self._index is None or now >= self._indexed_at + INDEX_LIFETIME:

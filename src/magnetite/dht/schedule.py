@@ -10,6 +10,7 @@ FIRST_SEARCHES: Final = (5.0, 15.0, 30.0, 60.0)  # seconds after each search tha
 ANNOUNCE_INTERVAL: Final = 15 * 60.0  # seconds; the DHT forgets a peer after about 30 minutes
 SEEDS_A_SECOND: Final = 2.0  # announces of complete torrents a client begins; each takes about 60 of its 250 queries/s
 SEEDS_AT_ONCE: Final = 8  # after a quiet time
+DIALLING_FOR: Final = 0.05  # seconds the first peers found are dialled in, before other nodes are asked for more
 CONTENT_FOR: Final = 1.0  # seconds the first peers found have to give the metadata, before others are looked for
 
 

@@ -45,9 +45,9 @@ class Search:
         self.found: deque[Endpoint] = deque()  # peers nobody has read yet; the lookup bounds their number
         self.is_finished = False
         self.next_wake = inf
-        self.on_change: Callable[[], None] = _nobody_waits
+        self.on_change: Callable[[], None] = nobody_waits
         self.rest = 0.0  # seconds without new queries once there is a peer: it may be all that is needed
-        self.on_settled: Callable[[], None] = _nobody_waits  # called when it has a peer, or is finished
+        self.on_settled: Callable[[], None] = nobody_waits  # called when it has a peer, or is finished
         self._query = query
         self._exchange = exchange
         self._budget = budget
@@ -137,5 +137,5 @@ class Search:
         self.on_change()
 
 
-def _nobody_waits() -> None:
+def nobody_waits() -> None:
     pass

@@ -7,7 +7,6 @@ answer names, and it makes us known to the contact.
 from __future__ import annotations
 
 import random
-from heapq import nsmallest
 from math import inf
 from operator import itemgetter
 from typing import Final
@@ -53,7 +52,7 @@ def next_to_ask(table: RoutingTable, now: float, most: int) -> list[Contact]:
             quiet_until = due
     if len(overdue) <= most:
         table.quiet_until = min(quiet_until, now + RETRY) if overdue else quiet_until
-    return [entry.contact for _, entry in nsmallest(most, overdue, key=itemgetter(0))]
+    return [entry.contact for _, entry in sorted(overdue, key=itemgetter(0))[:most]]
 
 
 def refresh_target(table: RoutingTable, contact: Contact, rng: random.Random) -> NodeId:

@@ -6,15 +6,19 @@ from typing import TypeAlias
 
 from magnetite.net.base import Buffer
 
-Block: TypeAlias = list[memoryview]
+Part: TypeAlias = bytes | memoryview
+Block: TypeAlias = list[Part]
 
 END: Block = []  # the block that ends a stream
 
 
-def kept(buffer: Buffer) -> memoryview:
+def kept(buffer: Buffer) -> Part:
     """`buffer` as it is now: a copy, but of what nobody can change."""
-    owner = buffer.obj if isinstance(buffer, memoryview) and buffer.contiguous else buffer
-    return memoryview(buffer if isinstance(owner, bytes) else bytes(buffer)).cast("B")
+    if type(buffer) is bytes:
+        return buffer
+    if isinstance(buffer, memoryview) and isinstance(buffer.obj, bytes) and buffer.contiguous:
+        return buffer.cast("B")
+    return bytes(buffer)
 
 
 def as_bytes(block: Block) -> bytes:

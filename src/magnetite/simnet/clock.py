@@ -44,14 +44,17 @@ class VirtualClock(trio.abc.Clock):
     def __init__(self, limit: float = inf) -> None:
         self.now = 0.0
         self.limit = limit
-        self.on_stalled: Callable[[Stalled], None] | None = None  # told instead of raising inside trio's loop
+        self.on_failed: Callable[[Exception], None] | None = None  # told instead of raising inside trio's loop
         self.runnable: Sized = NOBODY_KNOWS  # the tasks that events have woken
         self._events: list[_Event] = []
         self._scheduled = 0
         self._looks = 0
 
     def at(self, time: float, deliver: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-        """Call `deliver(*args)` at `time`, or as soon as all tasks wait if that has passed. It must not raise."""
+        """Call `deliver(*args)` at `time`, or as soon as all tasks wait if that has passed.
+
+        What it raises ends the run.
+        """
         self._scheduled += 1
         heappush(self._events, (time, self._scheduled, deliver, args))
 
@@ -74,7 +77,10 @@ class VirtualClock(trio.abc.Clock):
                 self.now = upcoming
             while events and events[0][0] <= self.now:
                 _, _, deliver, args = heappop(events)
-                deliver(*args)
+                try:
+                    deliver(*args)
+                except Exception as error:  # noqa: BLE001  # it may be anybody's code
+                    self._fail(error)
             # Many events wake nobody, as a packet that comes to the next line: to ask trio would take longer than they.
             if runnable or not events or events[0][0] > min(deadline, self.limit):
                 return 0
@@ -88,12 +94,16 @@ class VirtualClock(trio.abc.Clock):
         self._looks = 0
         what = "nothing can happen any more" if upcoming == inf else f"time passed its limit of {self.limit:.0f} s"
         stalled = Stalled(f"{what}, at virtual time {self.now:.3f}; {_waiting_tasks()}")
-        if self.on_stalled is None:
-            raise stalled
-        tell, self.on_stalled = self.on_stalled, None
+        self._fail(stalled)
         self.limit = self.now + CLEANING_UP
-        tell(stalled)
         return 0
+
+    def _fail(self, error: Exception) -> None:
+        """Say that the run is over, or, if that has been said, that not even its end comes to an end."""
+        if self.on_failed is None:
+            raise error
+        tell, self.on_failed = self.on_failed, None
+        tell(error)
 
 
 def _waiting_tasks() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import trio
@@ -24,16 +23,20 @@ class SimDatagramSocket:
         self.local = local
         self._send = send
         self._release = release
-        self._queue: deque[Datagram] = deque()
+        self._queue: list[Datagram] = []
         self._queued = 0  # bytes
         self._closed = False
         self._reader = Sleeper()
+        self._receive: Callable[[bytes, Endpoint], object] | None = None
 
     def send(self, data: bytes, to: Endpoint) -> bool:
         return not self._closed and self._send(bytes(data), to)
 
     def deliver(self, data: bytes, source: Endpoint) -> None:
         """A datagram arrived; it is lost where nobody reads fast enough."""
+        if self._receive is not None:
+            self._receive(data, source)
+            return
         queued = self._queued + len(data)
         if self._closed or queued > QUEUE_BYTES:
             return
@@ -41,22 +44,22 @@ class SimDatagramSocket:
         self._queued = queued
         self._reader.wake()
 
+    def on_datagram(self, receive: Callable[[bytes, Endpoint], object]) -> None:
+        """Hand each datagram to `receive` as it arrives: for those who are too many to have a task each.
+
+        What it raises ends the run.
+        """
+        self._receive = receive
+
     async def receive_batch(self) -> list[Datagram]:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if self._queue:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        if self._queue or self._closed:
+            await trio.lowlevel.checkpoint()
         while not self._queue:
             if self._closed:
                 raise NetworkError(f"the socket {self.local} is closed")
             await self._reader.sleep()
-        queue = self._queue
-        if len(queue) <= BATCH:
-            batch = list(queue)
-            queue.clear()
-            self._queued = 0
-        else:
-            batch = [queue.popleft() for _ in range(BATCH)]
-            self._queued -= sum(len(datagram.data) for datagram in batch)
+        batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+        self._queued -= sum([len(data) for data, _ in batch])
         return batch
 
     def close(self) -> None:
@@ -64,6 +67,7 @@ class SimDatagramSocket:
         if not self._closed:
             self._closed = True
             self._queue.clear()
+            self._receive = None
             self._release()
             self._reader.wake()
 

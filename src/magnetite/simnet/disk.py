@@ -63,6 +63,9 @@ class DiskStorage:
         self._generation = disk.generation
         self._storage = storage
 
+    def new_buffer(self, length: int) -> memoryview:
+        return self._storage.new_buffer(length)
+
     async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         if self._disk.is_full:
             raise StorageError("the disk is full; make room", Reason.DISK_FULL)

@@ -33,10 +33,6 @@ class Path:
         return self.sender.latency + self._fabric.latency(self.source.ip, self.to.ip) + self.receiver.latency
 
     @property
-    def has_faults(self) -> bool:
-        return bool(self._fabric.faults.rules)
-
-    @property
     def is_open(self) -> bool:
         """Whether both ends are on the network, and where they were."""
         return self.sender.is_at(self.source.ip) and self.receiver.is_at(self.to.ip)

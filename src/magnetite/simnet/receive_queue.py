@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum, auto
 from random import Random
 
@@ -10,7 +9,7 @@ import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.simnet.block import Block
+from magnetite.simnet.block import Block, Part
 from magnetite.simnet.sleeper import Sleeper
 
 
@@ -29,7 +28,7 @@ class ReceiveQueue:
     def __init__(self, remote: Endpoint, rechunk: Random | None) -> None:
         self._remote = remote
         self._rechunk = rechunk
-        self._arrived: deque[memoryview] = deque()
+        self._arrived: list[Part] = []
         self._state = State.OPEN
         self._reader = Sleeper()
 
@@ -58,10 +57,12 @@ class ReceiveQueue:
             self._reader.wake()
 
     async def take_into(self, buffer: bytearray | memoryview) -> int:
-        """Fill the front of `buffer`: how many bytes, 0 at the end. A cancelled call has taken nothing."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if self._arrived:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        """Fill the front of `buffer`: how many bytes, 0 at the end. A cancelled call has taken nothing.
+
+        What is there already is handed over without a turn for others: the window bounds how often.
+        """
+        if self._arrived or self._state is not State.OPEN:
+            await trio.lowlevel.checkpoint_if_cancelled()
         while not self._arrived:
             if self._state is State.BROKEN:
                 raise NetworkError(f"the connection to {self._remote} broke")
@@ -70,7 +71,7 @@ class ReceiveQueue:
                 return 0
             await self._reader.sleep()
         with memoryview(buffer) as view:
-            return self._fill(view[: self._most(len(view))])
+            return self._fill(view, self._most(len(view)))
 
     def _most(self, length: int) -> int:
         """How much one call may hand over: a random part of what there is, where chunks are to differ."""
@@ -78,15 +79,18 @@ class ReceiveQueue:
             return length
         return self._rechunk.randint(1, min(length, sum(map(len, self._arrived))))
 
-    def _fill(self, view: memoryview) -> int:
-        filled = 0
-        while self._arrived and filled < len(view):
-            block = self._arrived[0]
-            part = block[: len(view) - filled]
-            view[filled : filled + len(part)] = part
-            filled += len(part)
-            if len(part) == len(block):
-                self._arrived.popleft()
-            else:
-                self._arrived[0] = block[len(part) :]
+    def _fill(self, view: memoryview, most: int) -> int:
+        arrived = self._arrived
+        filled = taken = 0
+        for part in arrived:
+            end = filled + len(part)
+            if end > most:
+                view[filled:most] = part[: most - filled]
+                arrived[taken] = part[most - filled :]
+                filled = most
+                break
+            view[filled:end] = part
+            filled = end
+            taken += 1
+        del arrived[:taken]
         return filled

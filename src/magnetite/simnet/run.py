@@ -10,9 +10,9 @@ from typing import TypeVar, TypeVarTuple, Unpack
 import trio
 from trio._core import _run as trio_run  # the only use of trio's private names; see `run`
 
-from magnetite.simnet.clock import NOBODY_KNOWS, Stalled, VirtualClock
+from magnetite.simnet.clock import NOBODY_KNOWS, VirtualClock
 
-COLLECT_AFTER = (20_000, 5, 20)  # allocations, and so on; with the usual 700 a large world takes a third longer
+COLLECT_AFTER = (100_000, 10, 10)  # allocations, and so on; with the usual 700 a large world takes a third longer
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -31,7 +31,8 @@ def run(
     tasks, tells the clock whether an event has woken anybody. Nothing real may be waited for inside:
     no threads, no sockets.
 
-    Raises Stalled, after cancelling every task, when nothing can happen any more or the clock's limit is passed.
+    Raises Stalled, after cancelling every task, when nothing can happen any more or the clock's limit is passed; and in
+    the same way what an event raised that happened outside of all tasks.
     """
     clock = clock or VirtualClock()
     with _deterministic(seed), _seldom_collecting():
@@ -62,20 +63,20 @@ def _seldom_collecting() -> Iterator[None]:
 
 
 async def _until_stalled(clock: VirtualClock, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], args: tuple[*Ts]) -> T:
-    stalls: list[Stalled] = []
+    failures: list[Exception] = []
     with trio.CancelScope() as scope:
 
-        def on_stalled(stalled: Stalled) -> None:
-            stalls.append(stalled)
+        def on_failed(error: Exception) -> None:
+            failures.append(error)
             scope.cancel()
 
-        clock.on_stalled = on_stalled
+        clock.on_failed = on_failed
         clock.runnable = trio_run.GLOBAL_RUN_CONTEXT.runner.runq
         try:
             result = await async_fn(*args)
         finally:
-            clock.on_stalled = None
+            clock.on_failed = None
             clock.runnable = NOBODY_KNOWS
-            if stalls:
-                raise stalls[0]
+            if failures:
+                raise failures[0]
     return result

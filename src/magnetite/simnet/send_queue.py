@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.simnet.block import END, Block
+from magnetite.simnet.block import END, Block, Part
 
 LEAST = 16 * 1024  # bytes of room a sender is woken for: crumbs would stay crumbs
 
@@ -25,7 +24,8 @@ class SendQueue:
         self._room = window
         self._least = max(1, min(LEAST, window // 2))
         self._wake = wake
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: list[Part] = []  # none of them empty
+        self._length = 0  # bytes of them
         self._is_finishing = False  # the end follows what is unsent
         self.is_closed = False  # nothing more is accepted
         self._writers = trio.lowlevel.ParkingLot()
@@ -34,12 +34,24 @@ class SendQueue:
         """Whether there is something to take."""
         return bool(self._unsent) or self._is_finishing
 
-    async def put(self, buffers: Iterable[memoryview]) -> None:
+    async def put(self, parts: list[Part]) -> None:
         """Accept all of it, waiting for room; what was accepted before a cancellation will be sent."""
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()  # who sends for ever waits for room: others have their turn then
         self._check_open()
-        for buffer in buffers:
-            unsent = buffer
+        length = sum(map(len, parts))
+        if length <= self._room:
+            self._accept(parts, length)
+        else:
+            await self._put_slowly(parts)
+        self._wake()
+
+    def _accept(self, parts: list[Part], length: int) -> None:
+        self._unsent += parts
+        self._length += length
+        self._room -= length
+
+    async def _put_slowly(self, parts: list[Part]) -> None:
+        for unsent in parts:
             while unsent:
                 if self._room < min(self._least, len(unsent)):
                     self._wake()
@@ -47,9 +59,7 @@ class SendQueue:
                     self._check_open()
                     continue
                 part, unsent = unsent[: self._room], unsent[self._room :]
-                self._room -= len(part)
-                self._unsent.append(part)
-        self._wake()
+                self._accept([part], len(part))
 
     def take(self, most: int) -> tuple[Block, int] | None:
         """Up to `most` bytes to send next, and how many; END once after the last; None while there is nothing."""
@@ -59,18 +69,23 @@ class SendQueue:
                 return None
             self._is_finishing = False
             return END, 0
-        block: Block = []
-        length = 0
-        while unsent and length < most:
-            part = unsent[0]
-            if length + len(part) <= most:
-                unsent.popleft()
-            else:
-                part = part[: most - length]
-                unsent[0] = unsent[0][len(part) :]
-            block.append(part)
+        length = self._length
+        if length <= most:
+            self._unsent, self._length = [], 0
+            return unsent, length
+        count = length = 0
+        for part in unsent:
+            if length + len(part) > most:
+                break
             length += len(part)
-        return block, length
+            count += 1
+        block = unsent[:count]
+        del unsent[:count]
+        if length < most:
+            block.append(unsent[0][: most - length])
+            unsent[0] = unsent[0][most - length :]
+        self._length -= most
+        return block, most
 
     def credit(self, length: int) -> None:
         """The other side has read that much."""
@@ -94,7 +109,7 @@ class SendQueue:
         """Forget what has not left."""
         self.close()
         self._is_finishing = False
-        self._unsent.clear()
+        self._unsent, self._length = [], 0
 
     def _check_open(self) -> None:
         if self.is_closed:

@@ -54,7 +54,7 @@ class SimStream:
         return length
 
     async def send_all(self, *buffers: Buffer) -> None:
-        await self._sending.put([kept(buffer) for buffer in buffers])
+        await self._sending.put([kept(buffer) for buffer in buffers if len(buffer)])
 
     def finish_sending(self) -> None:
         """Send no more: what was accepted still arrives, then the other side reads the end, and may go on to send."""

@@ -14,6 +14,7 @@ from magnetite.simnet.send_queue import SendQueue
 
 BLOCK = 16 * 1024 + 64  # bytes a stream puts on a line at once: a block of a torrent, and the head of its message
 RETRY = 1.0  # seconds until a lost segment is sent again
+SOON = 1e-4  # seconds: what is through the receiver's line as soon as that is there at once
 TRIES = 900  # Linux, too, gives up after a quarter of an hour
 
 
@@ -66,7 +67,7 @@ class Turns:
 
     def _arrive(self, block: Block, length: int) -> None:
         delivery = self._path.receiver.downlink.reserve(self._clock.now, length)
-        if delivery > self._clock.now:
+        if delivery > self._clock.now + SOON:
             self._clock.at(delivery, self._deliver, block)
         else:
             self._deliver(block)

@@ -142,7 +142,7 @@ class Control:
     @_in_time
     async def get_item(self, request: Request) -> Response:
         asked = requests.parse_fields(await request.body(), ["target", "salt"])
-        item = await self._node.get_item(requests.target_in(asked), requests.salt_in(asked))
+        item = await self._node.items.get(requests.target_in(asked), requests.salt_in(asked))
         return JSONResponse({"item": None if item is None else _item(item)})
 
     @_in_time
@@ -150,7 +150,7 @@ class Control:
         allowed = ["value", "key", "seq", "signature", "salt", "cas"]
         asked = requests.parse_fields(await request.body(), allowed)
         item = requests.item_in(asked)
-        stored = await self._node.put_item(item, requests.cas_in(asked))
+        stored = await self._node.items.put(item, requests.cas_in(asked))
         return JSONResponse({"target": str(item.target), "nodes": stored.accepted, "refusals": stored.refusals})
 
 
