@@ -9,8 +9,8 @@ exponentially in a flash crowd: where each serves one other at a time, holders d
 Set-up: production clients, all at once, each told of those who came before; one seed; equal uplinks, downlinks of eight
 times that. A round is the time that an uplink needs for a piece, and the interval of the choker. A holder is who has a
 whole piece, so that it can serve. `slots` is how many peers each serves at once. `fast` is whether newcomers may ask
-for ten pieces while they are choked, as BEP 6 says and production clients do: it is switched off in the other runs by
-an empty set in the place of `allowed_fast_set`.
+for some pieces while they are choked, as BEP 6 says and production clients do: it is switched off in the other runs by
+an empty set in the place of `allowed_fast_set`, and seeds that welcome nobody.
 
 What to expect: more than a round for a doubling. Holders want other pieces, too, and compete with those who have none;
 with more slots a piece takes longer to arrive, and more arrive together.
@@ -27,8 +27,8 @@ from magnetite.study import plot
 from magnetite.study.altered import altered
 from magnetite.study.figures import Table
 from magnetite.swarm.choker import CHOKE_INTERVAL, TitForTat
+from magnetite.swarm.company import ignore
 from magnetite.swarm.places import Places
-from magnetite.wire.allowed_fast import allowed_fast_set
 
 KiB = 1 << 10
 ROUND = CHOKE_INTERVAL
@@ -40,8 +40,8 @@ async def measure(world, slots, fast, peers, pieces, piece):
     up = piece / ROUND
     link = Link(up=up, down=8 * up)
     options = {"make_choker": partial(TitForTat, slots=slots), "places": Places(16), "utp": False}
-    fast_set = allowed_fast_set if fast else lambda *_: []
-    with altered({"swarm.introduction.allowed_fast_set": fast_set}):
+    without = {"swarm.introduction.allowed_fast_set": lambda *_: [], "swarm.suggestions.Suggestions.welcome": ignore}
+    with altered({} if fast else without):
         magnet = await world.seed(pieces * piece, link, piece_length=piece, **options)
         for host in world.hosts(peers, link):
             await world.download(host, magnet, knows_metainfo=True, **{**options, "places": Places(16)})

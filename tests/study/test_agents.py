@@ -16,6 +16,7 @@ from magnetite.study.agents.chokers import FIRST_PRICE, FreeRider, Tyrant, tyran
 from magnetite.study.agents.liar import lying
 from magnetite.study.agents.pickers import AtRandom, InOrder
 from magnetite.study.agents.residents import Poisoner, Silent, near, sybils, valid_near
+from magnetite.study.content import Content
 from magnetite.swarm.choker import Standing
 
 KiB = 1 << 10
@@ -80,6 +81,12 @@ def test_pickers_that_mind_no_availability_begin_any_piece_or_the_first(picker: 
         begun.add(pieces.begin(0b1111111))
         assert pieces.begin(0) is None
     assert begun == picked
+
+
+def test_nobody_lies_about_content_that_there_is_one_copy_of() -> None:
+    content = Content(64 * KiB, Random(1), piece_length=32 * KiB, by_reference=True)
+    with pytest.raises(ValueError, match="by reference"):
+        lying(content, Random(1))
 
 
 def test_a_liar_is_banned_and_the_download_completes_from_others() -> None:

@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 
 from magnetite.errors import StudyError
-from magnetite.study.points import Point, overridden, points
+from magnetite.study.points import Point, points
 from magnetite.study.study import Source, Study, of_module
 
 
@@ -27,29 +27,6 @@ def test_lists_are_swept_over_with_every_seed() -> None:
         Point(6, {"crowd": 2, "size": 7}),
     ]
     assert len(points(study, study.full, seeds=3)) == 6
-
-
-def test_settings_take_the_place_of_what_the_study_says() -> None:
-    study = study_of({"crowd": [1, 2]})
-    changed = overridden(study, study.full, ["crowd=3,4", "size=64KiB"])
-    assert points(study, changed) == [Point(1, {"crowd": 3, "size": 65536}), Point(1, {"crowd": 4, "size": 65536})]
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1", 1), ("1.5", 1.5), ("1.5MiB", 1.5 * (1 << 20)), ("true", True), ("None", None), ("rarest", "rarest")],
-)
-def test_values_are_numbers_truth_none_or_text(text: str, value: object) -> None:
-    study = study_of({})
-    [got] = overridden(study, {}, [f"crowd={text}"])["crowd"]
-    assert (got, type(got)) == (value, type(value))
-
-
-@pytest.mark.parametrize("setting", ["crowd", "=3", "crowd=", "crowd=1,,2", "crowds=1", "seeds=3"])
-def test_settings_that_make_no_sense_are_refused(setting: str) -> None:
-    study = study_of({})
-    with pytest.raises(StudyError, match=setting.partition("=")[0] or "setting"):
-        overridden(study, {}, [setting])
 
 
 def test_a_runs_key_changes_with_the_file_the_parameters_and_the_seed_and_with_nothing_else() -> None:

@@ -17,8 +17,8 @@ from magnetite.ids import InfoHash, PeerId
 from magnetite.net.base import ByteStream
 from magnetite.opening import open_client
 from magnetite.simnet import Fabric, Host, Link
+from magnetite.storage.base import OpenStorage
 from magnetite.storage.memory import MemoryStorage
-from magnetite.swarm.swarm import OpenStorage
 from magnetite.torrent.create import encode_info
 from magnetite.torrent.metainfo import Metainfo, decode_info
 from magnetite.wire.extensions import HANDSHAKE_ID, ExtensionHandshake

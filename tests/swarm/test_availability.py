@@ -49,6 +49,10 @@ class Counted(RuleBasedStateMachine):
         assert self.availability.copies() == min(self.counts)
 
     @invariant()
+    def rare_are_those_of_which_there_is_one_at_most(self) -> None:
+        assert set(indices(self.availability.rare)) == {p for p in range(COUNT) if self.counts[p] <= 1}
+
+    @invariant()
     def there_are_no_more_levels_than_peers(self) -> None:
         assert len(self.availability._levels) <= len(self.peers) + 1
 

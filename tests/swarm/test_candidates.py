@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from magnetite.endpoint import Endpoint
 from magnetite.events import Source
 from magnetite.swarm import candidates
-from magnetite.swarm.candidates import MOST_FAILURES, MOST_OF_ONE, RETRY_AFTER, CandidatePool
+from magnetite.swarm.candidates import MOST_FAILURES, MOST_OF_ONE, RETRY_AFTER, RETRY_LOST, CandidatePool
 from magnetite.swarm.peer_priority import peer_priority
 from magnetite.ways import Carrier, Way
 
@@ -142,6 +142,17 @@ def test_a_peer_that_had_worked_is_tried_again_after_a_minute():
     pool.released(A, 5)
     assert pool.next(64.9) is None
     assert pool.next(65) == A
+
+
+def test_a_peer_that_the_network_took_is_tried_again_at_once_and_not_for_ever():
+    pool = pool_of(A)
+    assert pool.next(0) == A
+    pool.released(A, 5, retry_after=RETRY_LOST)
+    assert pool.next(5 + RETRY_LOST - 0.1) is None
+    assert pool.next(5 + RETRY_LOST) == A
+    pool.failed(A, 10)
+    assert pool.next(10 + RETRY_AFTER - 0.1) is None
+    assert pool.next(10 + RETRY_AFTER) == A
 
 
 @pytest.mark.parametrize("hopeless", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +24,8 @@ from magnetite.swarm import commit_queue
 from magnetite.swarm.disk import LOOK_EVERY, RETRY_EVERY, Disk
 from magnetite.swarm.peer import IDLE_TIMEOUT
 from magnetite.torrent.metainfo import Metainfo
+from magnetite.torrent.pieces import everything
+from magnetite.torrent.pieces import of as pieces_of
 from magnetite.wire.messages import Block, BlockRequest, Choke, Interested, Reject, Request, Unchoke
 from tests.swarm.swarms import PORT, bytes_of, client_at, content, dial, stored, torrent_of, until, using
 from tests.swarm.test_resume import PIECE, a_client, seeding, some_pieces, verified
@@ -251,6 +253,73 @@ async def test_what_was_asked_for_before_it_was_lost_is_rejected_and_the_peer_st
         await puppet.say(Request(BlockRequest(0, 0, 1000)))
         assert (await puppet.next(Block)).piece == 0
         assert shared.progress().uploaded == 1000
+
+
+class NamingStorage(MemoryStorage):
+    """Like one of files: what is whole when a flush begins has its own name when that ends, `flush_time` later.
+
+    As soon as everything is there the file is taken away, `for_good` or for a moment.
+    """
+
+    def __init__(self, metainfo: Metainfo, *, for_good: bool, flush_time: float, verify_time: float = 0) -> None:
+        super().__init__(metainfo)
+        self.named = 0
+        self._all = everything(metainfo.piece_count)
+        self._for_good = for_good
+        self._flush_time = flush_time
+        self._verify_time = verify_time
+        self._right = 0
+        self._flushing = trio.Lock()
+        self._is_there: bool | None = None  # None until it is taken away
+
+    async def commit(self, whole: Sequence[Whole]) -> list[bool]:
+        verdicts = await super().commit(whole)
+        self._right |= pieces_of([each.piece for each, is_right in zip(whole, verdicts, strict=True) if is_right])
+        return verdicts
+
+    async def stats(self) -> tuple[FileStat | None, ...]:
+        if self._present == self._all and self._is_there is None:
+            self._is_there = False
+            self._present &= 0 if self._for_good else self._all
+        async with self._flushing:
+            return (None,) if self._is_there is False else await super().stats()
+
+    async def look_again(self, files: Collection[int]) -> None:
+        async with self._flushing:
+            self._is_there, self._right = True, 0
+
+    async def verify(self, piece: int) -> bool:
+        await trio.sleep(self._verify_time)
+        self._right |= self._present & 1 << piece
+        return await super().verify(piece)
+
+    async def flush(self) -> None:
+        async with self._flushing:
+            whole = self._all if self._right == self._all else 0
+            if whole and self._for_good and not self._is_there:
+                raise StorageError("/mnt/sample.bin.part: no such file", Reason.DISK_ERROR)
+            await trio.sleep(self._flush_time)
+            self.named |= whole
+
+    async def settle(self) -> None:
+        async with self._flushing:
+            await super().settle()
+
+
+@pytest.mark.parametrize(
+    ("for_good", "flush_time", "verify_time"), [(True, 5, 0), (True, 0.01, 0), (False, 5, 0.01), (False, 0.1, 1)]
+)
+async def test_a_download_is_complete_when_its_files_have_their_names_whatever_others_do_to_them_at_the_end(
+    fabric: Fabric, for_good: bool, flush_time: float, verify_time: float
+) -> None:
+    disk = NamingStorage(TORRENT, for_good=for_good, flush_time=flush_time, verify_time=verify_time)
+    async with client_at(fabric, SEED) as seed, client_at(fabric, LEECH) as leech:
+        await seed.add(TORRENT, storage=using(await stored(TORRENT, DATA)))
+        download = await leech.add(TORRENT, storage=using(disk), peers=[(SEED, PORT)])
+        with trio.fail_after(55):  # before it looks by itself
+            await download.completed()
+        assert disk.named == everything(TORRENT.piece_count)
+        assert await bytes_of(disk, TORRENT) == DATA
 
 
 # -- real files ------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from magnetite.wire.messages import (
     Choke,
     Have,
     HaveAll,
+    KeepAlive,
     Message,
     Port,
     Reject,
@@ -82,7 +83,7 @@ def said(peer: Peer) -> list[Message]:
     messages = []
     while data:
         length = int.from_bytes(data[:4], "big")
-        messages.append(decode(data[4], data[5 : 4 + length]))
+        messages.append(decode(data[4], data[5 : 4 + length]) if length else KeepAlive())
         data = data[4 + length :]
     return messages
 

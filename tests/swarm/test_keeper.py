@@ -15,6 +15,8 @@ BEFORE, AFTER = FileStat(1, 1), FileStat(2, 2)
 class BusyDisk:
     """A disk to which a second piece is written during every flush."""
 
+    doubts = 0
+
     def __init__(self, exchange: SimpleNamespace) -> None:
         self._exchange = exchange
         self._stat = BEFORE

@@ -79,6 +79,19 @@ def test_whatever_is_put_in_wakes_the_reader():
     assert len(woken) == 3
 
 
+def test_what_is_held_goes_with_what_comes_next_or_when_it_is_released():
+    outbox, woken = Outbox(), []
+    outbox.wake = lambda: woken.append(1)
+    outbox.release()
+    outbox.hold(b"x")
+    assert not woken
+    outbox.release()
+    assert len(woken) == 1
+    outbox.put_bytes(b"y")
+    assert len(woken) == 2
+    assert outbox.take_messages() == [b"x", b"y"]
+
+
 def test_a_peer_that_does_not_read_its_answers_is_noticed_until_they_are_taken():
     outbox = Outbox()
     outbox.put_bytes(bytes(MOST_MESSAGE_BYTES))

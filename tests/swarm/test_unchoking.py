@@ -22,11 +22,43 @@ def test_whoever_is_interested_is_served_at_once_while_there_are_slots() -> None
     assert not peers[-1].am_choking
 
 
-def test_a_peer_cannot_make_us_choke_and_unchoke_it_faster_than_our_clock() -> None:
+def test_who_wants_nothing_for_a_moment_keeps_a_slot_that_nobody_else_needs() -> None:
     torrent = Torrent()
     peer = torrent.peer()
     torrent.hear(peer, [Interested(), NotInterested()])
     torrent.exchange.rechoke(NOW)
+    assert not peer.am_choking
+
+
+def test_a_slot_of_one_who_wants_nothing_is_for_the_next_who_does() -> None:
+    torrent = Torrent()
+    idle, *others = [torrent.peer(number) for number in range(1, SLOTS + 2)]
+    torrent.hear(idle, [Interested(), NotInterested()])
+    for peer in others[:-1]:
+        torrent.hear(peer, [Interested()])
+    assert not idle.am_choking
+    torrent.hear(others[-1], [Interested()])
+    assert [peer.am_choking for peer in (idle, *others)] == [True] + [False] * SLOTS
+
+
+def test_after_a_round_no_more_are_unchoked_than_there_are_slots() -> None:
+    torrent = Torrent()
+    idle, *others = [torrent.peer(number) for number in range(1, SLOTS + 2)]
+    torrent.hear(idle, [Interested(), NotInterested()])
+    for peer in others[:-1]:
+        torrent.hear(peer, [Interested()])
+    others[-1].peer_interested = True
+    torrent.exchange.rechoke(NOW)
+    assert [peer.am_choking for peer in (idle, *others)] == [True] + [False] * SLOTS
+
+
+def test_a_peer_cannot_make_us_choke_and_unchoke_it_faster_than_our_clock() -> None:
+    torrent = Torrent()
+    peer, *others = [torrent.peer(number) for number in range(1, SLOTS + 2)]
+    torrent.hear(peer, [Interested(), NotInterested()])
+    for other in others:
+        torrent.hear(other, [Interested()])
+    torrent.hear(others[0], [NotInterested()])
     torrent.hear(peer, [Interested()] * 100, NOW + CHOKE_INTERVAL - 1)
     assert [type(each) for each in said(peer)] == [Unchoke, Choke]
     torrent.hear(peer, [Interested()], NOW + CHOKE_INTERVAL)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from itertools import product
 
 import pytest
@@ -33,7 +34,7 @@ from magnetite.wire.messages import (
     Unchoke,
     encode,
 )
-from magnetite.wire.peer_wire import LARGE_BUFFER, PeerWire
+from magnetite.wire.peer_wire import LARGE_BUFFER, PeerWire, new_landing
 from tests.wire.streams import HANDSHAKE, PIECES, conversations, feed, frame, handshakes, shaken, stream
 
 BITFIELD = BitfieldMessage(b"\xff" * (PIECES // 8))
@@ -275,47 +276,51 @@ def test_the_longest_messages_pass() -> None:
 # -- the buffer ------------------------------------------------------------------------------------------------------
 
 
-def capacity(wire: PeerWire) -> int:
-    """Of a wire that holds no part of a message."""
-    return len(wire.buffer())
+def held(wire: PeerWire) -> int:
+    """Bytes that the wire itself keeps between two reads."""
+    return sys.getsizeof(wire._unfinished)
 
 
-def test_an_idle_wire_holds_little_memory() -> None:
+def test_a_wire_keeps_nothing_between_two_reads_but_an_unfinished_message() -> None:
     wire = shaken()
+    wire.land_in(new_landing())
     feed(wire, encode(BITFIELD) + encode(Interested()) + encode(KeepAlive()) * 100)
-    assert capacity(wire) == 16 << 10
-
-
-def test_blocks_make_the_buffer_grow_to_half_a_mebibyte_and_no_further() -> None:
-    wire = shaken()
     feed(wire, encode(Block(0, 0, b"x" * 16384)) * 200)
-    assert capacity(wire) == LARGE_BUFFER
+    assert held(wire) < 100
+    feed(wire, encode(Have(1))[:7])
+    assert held(wire) < 100
+
+
+def test_reads_may_be_half_a_mebibyte_long() -> None:
+    wire = shaken()
+    wire.land_in(new_landing())
+    assert len(wire.buffer()) == LARGE_BUFFER
 
 
 def test_a_long_message_is_given_memory_as_it_comes_and_not_for_its_claim() -> None:
     message = encode(Extended(1, b"x" * MAX_EXTENDED))
     wire = shaken()
     feed(wire, message[:20_000])
-    assert 20_000 + len(wire.buffer()) <= 2 * 20_000
-    feed(wire, message[20_000:])
-    assert capacity(wire) <= len(message)
+    assert held(wire) <= 2 * 20_000
+    assert feed(wire, message[20_000:]) == [Extended(1, b"x" * MAX_EXTENDED)]
+    assert held(wire) < 100
 
 
-def test_a_connection_that_went_quiet_gives_its_memory_back() -> None:
-    wire = shaken()
-    feed(wire, encode(Block(0, 0, b"x" * 16384)) * 200)
-    for _ in range(30):
-        assert feed(wire, encode(KeepAlive())) == [KeepAlive()]
-    assert capacity(wire) == 16 << 10
-
-
-def test_a_connection_with_blocks_keeps_its_memory_even_if_each_comes_alone() -> None:
-    block = encode(Block(0, 0, b"x" * 16384))
-    wire = shaken()
-    feed(wire, block * 200)
-    for _ in range(30):
-        feed(wire, block)
-    assert capacity(wire) == LARGE_BUFFER
+@given(conversations, conversations, sizes)
+def test_wires_that_receive_in_turn_into_one_landing_do_not_mix_what_they_receive(
+    one: list[Message], other: list[Message], sizes: list[int]
+) -> None:
+    landing = new_landing()
+    wires = [PeerWire(), PeerWire()]
+    streams = [stream(one), stream(other)]
+    received: list[list[Message]] = [[], []]
+    for wire in wires:
+        wire.land_in(landing)
+    for size in [*sizes, len(streams[0]) + len(streams[1])]:
+        for at, wire in enumerate(wires):
+            part, streams[at] = streams[at][:size], streams[at][size:]
+            received[at] += feed(wire, part)
+    assert received == [one, other]
 
 
 def test_data_of_a_block_is_a_view_of_the_buffer_until_the_next_one() -> None:

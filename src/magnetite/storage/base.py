@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol, TypeAlias
 
 from magnetite.net.base import Buffer
+from magnetite.torrent.metainfo import Metainfo
 
 
 class FileStat(NamedTuple):
@@ -35,6 +37,10 @@ class Storage(Protocol):
     and then the call still waits for its end and returns. So once a call has ended, by return or by Cancelled, nobody
     looks at the buffer it was given.
     """
+
+    def new_buffer(self, length: int) -> memoryview:
+        """Memory to put a piece of so many bytes together in; it is used again and again (see `swarm.buffers`)."""
+        ...
 
     async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         """Write pieces, each if its SHA-1 is right; for each False, and nothing written, if it is not.
@@ -82,3 +88,7 @@ class Storage(Protocol):
     async def aclose(self) -> None:
         """Flush and let go of files and threads; safe to call twice."""
         ...
+
+
+OpenStorage: TypeAlias = Callable[[Metainfo, frozenset[int]], AbstractAsyncContextManager[Storage]]
+"""Opens the storage of a torrent, of which these files are wanted."""

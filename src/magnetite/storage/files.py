@@ -87,6 +87,9 @@ class FileStorage:
         self._is_idle = trio.lowlevel.ParkingLot()
         self._is_closed = False
 
+    def new_buffer(self, length: int) -> memoryview:
+        return memoryview(bytearray(length))
+
     async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         return await self._run(partial(self._content.commit, whole))
 

@@ -25,6 +25,9 @@ class MemoryStorage:
         self._pieces = {} if pieces is None else pieces
         self._present = 0
 
+    def new_buffer(self, length: int) -> memoryview:
+        return memoryview(bytearray(length))
+
     async def commit(self, whole: Sequence[Whole]) -> list[bool]:
         await trio.lowlevel.checkpoint()
         return [self._commit(*each) for each in whole]

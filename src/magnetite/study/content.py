@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha1
+from itertools import permutations
 from random import Random
 from typing import Final
 
@@ -18,7 +19,8 @@ class Content:
     """A torrent of `length` bytes of chance, of which there is one copy however many hosts have them.
 
     `by_reference` makes all whole pieces alike, and has them compared with the one copy instead of hashed: messages,
-    their lengths and their times are the same, at less cost in time and memory.
+    their lengths and their times are the same, at less cost in time and memory. All hosts put them together in one and
+    the same memory, so nobody may lie about them.
     """
 
     def __init__(
@@ -36,14 +38,32 @@ class Content:
             else:
                 hashes.append(hashes[-1])
         name = f"{rng.getrandbits(64):016x}.bin"  # so that torrents of equal content are not one and the same
+        self._draft = memoryview(bytearray(piece_length))
         self.metainfo: Final[Metainfo] = decode_info(encode_info([((name,), length)], piece_length, b"".join(hashes)))
 
     def storage(self, *, is_complete: bool = False) -> HostStorage:
         """A host's own storage of it: empty, or with everything."""
         present = pieces.everything(self.metainfo.piece_count) if is_complete else 0
-        storage = (_Referring if self.by_reference else HostStorage)(self.metainfo, self.pieces, present)
+        if self.by_reference:
+            storage: HostStorage = _Referring(self.metainfo, self.pieces, present, self._draft)
+        else:
+            storage = HostStorage(self.metainfo, self.pieces, present)
         self.storages.append(storage)
         return storage
+
+    def copies(self) -> list[int]:
+        """How many storages each piece is in."""
+        return [sum(each.present >> piece & 1 for each in self.storages) for piece in range(self.metainfo.piece_count)]
+
+    def interest(self) -> float | None:
+        """Of all pairs of those who have part of it: in what share one wants something of the other.
+
+        Each pair counts twice, once for either direction. None where nobody has begun, or but one.
+        """
+        whole = pieces.everything(self.metainfo.piece_count)
+        begun = [each.present for each in self.storages if 0 < each.present < whole]
+        wanting = sum(1 for one, other in permutations(begun, 2) if other & ~one)
+        return wanting / (len(begun) * (len(begun) - 1)) if len(begun) > 1 else None
 
 
 class HostStorage(MemoryStorage):
@@ -60,7 +80,14 @@ class HostStorage(MemoryStorage):
 
 
 class _Referring(HostStorage):
-    """One that compares where others hash."""
+    """One that compares where others hash, and has one memory for all pieces of all hosts."""
+
+    def __init__(self, metainfo: Metainfo, shared: dict[bytes, bytes], present: int, draft: memoryview) -> None:
+        super().__init__(metainfo, shared, present)
+        self._draft = draft
+
+    def new_buffer(self, length: int) -> memoryview:
+        return self._draft[:length]
 
     def _commit(self, piece: int, data: Buffer) -> bool:
         if bytes(data) != self._pieces[self._metainfo.piece_hash(piece)]:

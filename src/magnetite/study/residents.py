@@ -30,7 +30,7 @@ from magnetite.endpoint import Endpoint, Scope
 from magnetite.errors import KrpcError
 from magnetite.events import Event
 from magnetite.ids import NodeId
-from magnetite.net.base import DatagramSocket
+from magnetite.simnet.datagrams import SimDatagramSocket
 
 Capacity: TypeAlias = Callable[[int], int]
 """The number of a bucket -> how many contacts it has. Most nodes of the DHT have 8 in each."""
@@ -76,21 +76,25 @@ class Population:
 
     def draw(self, own_id: NodeId, capacity: Capacity | None = None) -> list[Contact]:
         """The contacts in the table of whoever has that id, bucket by bucket."""
-        drawn: list[Contact] = []
+        return [self.contacts[node_id] for node_id in self._draw_ids(own_id, capacity or self._capacity)]
+
+    def _draw_ids(self, own_id: NodeId, capacity: Capacity) -> list[NodeId]:
+        drawn: list[NodeId] = []
         low, high, number = 0, len(self._ids), 0
         while high - low > (own_id in self.contacts):
             shift = _BITS - number - 1
             middle = bisect_left(self._ids, (own_id >> shift | 1) << shift, low, high)
             zeros, ones = (low, middle), (middle, high)
             ours, theirs = (ones, zeros) if own_id >> shift & 1 else (zeros, ones)
-            places = min((capacity or self._capacity)(number), theirs[1] - theirs[0])
-            drawn += [self.contacts[self._ids[index]] for index in self.rng.sample(range(*theirs), places)]
+            everybody, places = range(*theirs), capacity(number)
+            chosen = everybody if len(everybody) <= places else self.rng.sample(everybody, places)
+            drawn += [self._ids[index] for index in chosen]
             (low, high), number = ours, number + 1
         return drawn
 
     def table(self, own_id: NodeId) -> RoutingTable:
         """A table as a resident has it."""
-        return SettledTable(own_id, (self._entries[contact.node_id] for contact in self.draw(own_id)))
+        return SettledTable(own_id, [self._entries[node_id] for node_id in self._draw_ids(own_id, self._capacity)])
 
     def acquaint(
         self, node: DhtNode, capacity: Capacity = capacity_of, *, living_only: bool = False, long_ago: bool = False
@@ -179,14 +183,16 @@ class Resident:
             return None
         return message if isinstance(message, IncomingQuery) else None
 
-    async def serve(self, socket: DatagramSocket) -> None:
-        """Answer whoever asks, for ever."""
-        while True:
-            for data, source in await socket.receive_batch():
-                self.asked += 1
-                answer = self.answer(data, source, trio.current_time())
-                if answer is not None:
-                    socket.send(answer, source)
+    def serve(self, socket: SimDatagramSocket) -> None:
+        """Answer whoever asks from now on, without a task: there are too many residents."""
+
+        def receive(data: bytes, source: Endpoint) -> None:
+            self.asked += 1
+            answer = self.answer(data, source, trio.current_time())
+            if answer is not None:
+                socket.send(answer, source)
+
+        socket.on_datagram(receive)
 
     def _open(self) -> tuple[Shortcut, Responder]:
         """What answers by the production code, made when it is first needed: most of a large network never is."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from itertools import permutations
 from random import Random
 from typing import Any, Final, TypeVar
 
 import trio
 
 from magnetite.background import background
-from magnetite.client import Address, Client
+from magnetite.client import Client
 from magnetite.dht.contact import Contact
 from magnetite.dht.node import DhtNode
 from magnetite.dht.security import make_id
 from magnetite.download import Download
-from magnetite.endpoint import Endpoint
+from magnetite.endpoint import Address, Endpoint
 from magnetite.events import Event
 from magnetite.hub import Observer
 from magnetite.ids import InfoHash, NodeId
@@ -31,7 +30,6 @@ from magnetite.study.addresses import Addresses
 from magnetite.study.content import Content
 from magnetite.study.residents import Capacity, MakeResident, Population, Resident, eight
 from magnetite.study.trace import Noted, Plain, Row, Trace
-from magnetite.torrent import pieces
 from magnetite.torrent.magnet import MagnetLink, parse_magnet
 from magnetite.torrent.metainfo import Metainfo
 
@@ -208,8 +206,7 @@ class World:
         for host in hosts:
             node_id = new_id(host.ip) if new_id else make_id(host.ip, self.rng("ids"))
             resident = make(self.population, Contact(node_id, Endpoint(host.ip, PORT)))
-            socket = await host.open_udp(resident.contact.endpoint)
-            self._nursery.start_soon(resident.serve, socket)
+            resident.serve(await host.open_udp(resident.contact.endpoint))
             newcomers.append(resident)
         self.population.residents.extend(newcomers)
         self.population.add(resident.contact for resident in newcomers)
@@ -305,21 +302,11 @@ class World:
 
     def copies(self, magnet: str) -> list[int]:
         """How many disks each piece of a torrent is on, those of hosts that are down or gone included."""
-        content = self.content(magnet)
-        return [
-            sum(each.present >> piece & 1 for each in content.storages) for piece in range(content.metainfo.piece_count)
-        ]
+        return self.content(magnet).copies()
 
     def interest(self, magnet: str) -> float | None:
-        """Of all pairs of those who have part of a torrent: in what share one wants something of the other.
-
-        Each pair counts twice, once for either direction. None where nobody has begun, or but one.
-        """
-        content = self.content(magnet)
-        whole = pieces.everything(content.metainfo.piece_count)
-        begun = [each.present for each in content.storages if 0 < each.present < whole]
-        wanting = sum(1 for one, other in permutations(begun, 2) if other & ~one)
-        return wanting / (len(begun) * (len(begun) - 1)) if len(begun) > 1 else None
+        """In what share of pairs of downloaders one wants something of the other; see `Content.interest`."""
+        return self.content(magnet).interest()
 
     def disk(self, host: Host) -> Disk:
         """What the host keeps of torrents while its client is restarted; see `simnet.disk` and `simnet.incidents`."""

@@ -20,8 +20,12 @@ class Availability:
         carried = 0  # what moves up from the level below
         for level, here in enumerate(self._levels):
             moving = here & mask
-            self._levels[level] = (here ^ moving) | carried
-            carried = moving
+            if moving or carried:  # for the one piece of a Have, on two levels of many
+                self._levels[level] = (here ^ moving) | carried
+                carried = moving
+                mask ^= moving
+            if not mask and not carried:
+                return
         if carried:
             self._levels.append(carried)
 
@@ -42,6 +46,11 @@ class Availability:
     def absent(self) -> int:
         """Mask of the pieces that nobody has."""
         return self._levels[0]
+
+    @property
+    def rare(self) -> int:
+        """Mask of the pieces that one peer has, or nobody."""
+        return self._levels[0] | self._levels[1] if len(self._levels) > 1 else self._levels[0]
 
     def copies_of(self, piece: int) -> int:
         """How many connected peers have the piece."""

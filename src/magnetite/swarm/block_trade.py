@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from random import Random
 from typing import Final
 
+from magnetite.swarm.begun_pieces import MOST_SUGGESTIONS
+from magnetite.swarm.buffers import Buffers, new_buffer
 from magnetite.swarm.company import Company, ignore
 from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
@@ -24,15 +26,19 @@ class BlockTrade:
     """What we want of the peers, and ask of them.
 
     Invariant: `book` is None until `begin`. We are interested in a peer as long as it has something that is missing
-    here and nothing is paused; of nobody else is anything asked.
+    here and nothing is paused; of nobody else is anything asked. While `has_nothing`, everything is missing, though it
+    is not known yet what: whoever has any piece may have unchoked us when it is.
     """
 
     def __init__(self, company: Company) -> None:
         self.book: RequestBook[Peer] | None = None
+        self.has_nothing = False  # to be set while the metadata is fetched, where the content is wanted
         self.on_completed: Callable[[PartialPiece[Peer]], None] = ignore  # told each piece that is to be committed
         self.make_picker: MakePicker = PiecePicker  # a study may have its own
+        self.new_buffer: Callable[[int], memoryview] = new_buffer  # to put a piece together in: the storage's
         self.order = PickingOrder()
         self._company = company
+        self._early_suggestions: dict[Peer, list[int]] = {}  # until there is a book; of each MOST_SUGGESTIONS
         self._map: PieceMap | None = None
         self._share = share_of(1)  # blocks to have on request from one peer, at most
 
@@ -41,6 +47,12 @@ class BlockTrade:
         self._map = piece_map
         self.book = RequestBook(piece_map, wanted, have, rng, self.make_picker)
         self.book.picker.order = self.order
+        self.book.begun.buffers = Buffers(piece_map.piece_length, self.new_buffer)
+        for peer, suggested in self._early_suggestions.items():
+            for piece in suggested:
+                if piece < piece_map.piece_count:
+                    self.book.begun.on_suggest(peer, piece)
+        self._early_suggestions.clear()
         return self.book
 
     # -- what peers have, and allow ----------------------------------------------------------------------------------
@@ -50,6 +62,8 @@ class BlockTrade:
         if self.book is not None:
             self.book.picker.availability.add(new)
             self.reconsider(peer)
+        elif self.has_nothing and self._company.paused is None:
+            peer.show_interest(True)
 
     def on_lost(self, peer: Peer, lost: int) -> None:
         """The peer has some pieces no more (BEP 54)."""
@@ -62,6 +76,14 @@ class BlockTrade:
     def on_suggest(self, peer: Peer, piece: int) -> None:
         if self.book is not None:
             self.book.begun.on_suggest(peer, piece)
+        elif len(early := self._early_suggestions.setdefault(peer, [])) < MOST_SUGGESTIONS:
+            early.append(piece)
+
+    def on_gone(self, peer: Peer) -> None:
+        """The connection is over."""
+        self._early_suggestions.pop(peer, None)
+        if self.book is not None:
+            self.book.on_gone(peer, peer.pieces)
 
     def on_choked(self, peer: Peer) -> None:
         if self.book is not None:
@@ -130,12 +152,14 @@ class BlockTrade:
 
     def fill(self, peer: Peer, now: float) -> None:
         """Keep the peer's request pipeline as full as it should be."""
-        if self.book is None or not peer.am_interested or peer.closing or now - peer.refused_at < REFUSAL_PAUSE:
+        if not peer.am_interested or (peer.peer_choking and not peer.allowed_fast):
+            return
+        if self.book is None or peer.closing or now - peer.refused_at < REFUSAL_PAUSE:
             return
         if self._company.paused is not None:
             return
         room = peer.pipeline.room(self.book.owed(peer), self._share)
-        if room <= 0 or (peer.peer_choking and not peer.allowed_fast):
+        if room <= 0:
             return
         available = peer.pieces & pieces.of(peer.allowed_fast) if peer.peer_choking else peer.pieces
         peer.ask(self.book.next_requests(peer, available, room, now))
@@ -178,6 +202,9 @@ class BlockTrade:
     def tend(self, now: float) -> None:
         """What time alone brings about: requests that lapse."""
         if self.book is not None:
+            for peer in self._company.peers:
+                if self.book.owed(peer):
+                    peer.probe(now)
             for peer in self.book.lapse_stalled(now):
                 peer.pipeline.on_snub()
             self._divide()

@@ -6,6 +6,7 @@ fast download takes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 KEPT: Final = 32 << 20  # bytes kept for the next pieces; one buffer is always kept
@@ -19,15 +20,16 @@ def new_buffer(length: int) -> memoryview:
 class Buffers:
     """Hands out a buffer for each piece. Invariant: a buffer is with one piece, or here, or forgotten."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, new_buffer: Callable[[int], memoryview] = new_buffer) -> None:
         self._length = length  # bytes of all pieces but, perhaps, the last
+        self._new_buffer = new_buffer
         self._spare: list[memoryview] = []
 
     def take(self, length: int) -> memoryview:
         """`length` bytes of whatever content."""
         if length == self._length and self._spare:
             return self._spare.pop()
-        return new_buffer(length)
+        return self._new_buffer(length)
 
     def give_back(self, buffer: memoryview) -> None:
         """Nobody reads or writes it any more."""

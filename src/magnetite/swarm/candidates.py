@@ -15,6 +15,7 @@ from magnetite.ways import Way
 
 CAPACITY = 2000  # endpoints remembered for one torrent
 RETRY_AFTER = 60.0  # seconds until an address is dialled again, doubled with every failure
+RETRY_LOST = 3.0  # seconds, where the network broke a connection that had brought us something
 MOST_FAILURES = 4  # in a row, then it is forgotten
 MOST_BANS = 10_000  # addresses; the oldest ban makes way
 MOST_GOSSIP = CAPACITY // 2  # of them that peers named and that have not worked yet: the DHT's find room, too
@@ -43,9 +44,9 @@ class CandidatePool:
 
     A seed has nothing to trade with other seeds, which are left aside as long as it is one.
 
-    Invariant: an endpoint is handed out at most once in RETRY_AFTER, however often it is named; never while it is
-    busy; never once its address is banned. At most CAPACITY are remembered, MOST_GOSSIP of them on the word of peers
-    alone, MOST_OF_ONE of these on the word of one.
+    Invariant: an endpoint is handed out at most once in RETRY_AFTER, however often it is named, unless it was released
+    to be dialled sooner; never while it is busy; never once its address is banned. At most CAPACITY are remembered,
+    MOST_GOSSIP of them on the word of peers alone, MOST_OF_ONE of these on the word of one.
     """
 
     def __init__(self, local: Sequence[Endpoint]) -> None:
@@ -176,13 +177,13 @@ class CandidatePool:
             candidate.way = None
             self._enqueue(candidate, now + RETRY_AFTER * 2 ** (candidate.failures - 1))
 
-    def released(self, endpoint: Endpoint, now: float) -> None:
-        """A connection that had worked is over; it may be tried again after RETRY_AFTER."""
+    def released(self, endpoint: Endpoint, now: float, *, retry_after: float = RETRY_AFTER) -> None:
+        """A connection that had worked is over; it may be tried again after so many seconds."""
         candidate = self._known.get(endpoint)
         if candidate is not None and candidate.busy:
             candidate.failures = 0
             self._clear_name(candidate)  # it has spoken for itself
-            self._enqueue(candidate, now + RETRY_AFTER)
+            self._enqueue(candidate, now + retry_after)
 
     def ban(self, ip: str) -> None:
         """Never again: it lied. What is known of the address goes, so that it does not fill the pool, and on its word

@@ -43,13 +43,13 @@ class CommitQueue:
             taken.append(self._waiting.popleft())
             length += taken[-1].length
         self._length -= length
-        if not self._is_full:
+        if not self.is_full:
             self._fillers.unpark_all()
         return taken
 
     async def room(self) -> None:
         """Returns once there is room for another piece; not a checkpoint while there is."""
-        while self._is_full and not self._is_open:
+        while self.is_full and not self._is_open:
             await self._fillers.park()
 
     def open(self, is_open: bool) -> None:
@@ -62,5 +62,6 @@ class CommitQueue:
         self._fillers.unpark_all()
 
     @property
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Whether to wait for room."""
         return self._length >= MOST_WAITING and len(self._waiting) > 1

@@ -16,14 +16,14 @@ from magnetite.net.base import Buffer
 from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.disk import Lost
 from magnetite.swarm.exchange import Exchange
-from magnetite.swarm.greeting import Connection, receive
+from magnetite.swarm.greeting import Connection
 from magnetite.swarm.outbox import batch_length, contiguous
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.throttle import Throttle
-from magnetite.wire.messages import BlockRequest, KeepAlive, Message, Reject, block_header, encode
+from magnetite.wire.messages import BlockRequest, Message, Reject, block_header
+from magnetite.wire.peer_wire import new_landing
 
-KEEP_ALIVE_EVERY = 110.0  # seconds without sending (BEP 3: "generally two minutes")
-KEEP_ALIVE = encode(KeepAlive())
+LANDING = trio.lowlevel.RunVar[memoryview]("landing")
 
 ReadBlock: TypeAlias = Callable[[int, int, int], Awaitable[Buffer]]  # piece, begin, length
 
@@ -36,10 +36,14 @@ async def converse(
     async def read_loop() -> None:
         peer.listening_since = inf
         await _take_in(peer, connection.early, exchange, commits)
+        connection.wire.land_in(_landing())
         while True:
             throttle = exchange.throttles.down
             peer.listening_since = trio.current_time()
-            count = await receive(connection.stream, connection.wire, None if throttle is None else throttle.turn)
+            buffer = connection.wire.buffer()
+            count = await connection.stream.receive_into(buffer if throttle is None else buffer[: throttle.turn])
+            if not count:
+                raise NetworkError(reason=Reason.CLOSED_BY_PEER)
             peer.listening_since = inf
             await _take_in(peer, connection.wire.received(count), exchange, commits)
             if throttle is not None:
@@ -50,14 +54,12 @@ async def converse(
         while True:
             throttle = exchange.throttles.up
             messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
-            blocks, length = await _load(requests, read_block, peer)
-            buffers: list[Buffer] = [*messages, *blocks]
-            if not buffers:
-                if await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf):
-                    continue
-                buffers = [KEEP_ALIVE]
-            peer.sending_since = trio.current_time()
-            await connection.stream.send_all(*buffers)
+            if not messages and not requests:
+                await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf)
+                continue
+            blocks, length = await _load(requests, read_block, peer) if requests else ([], 0)
+            peer.sending_since = peer.sent_at = trio.current_time()
+            await connection.stream.send_all(*messages, *blocks)
             peer.sending_since = inf
             if length:
                 now = trio.current_time()
@@ -76,10 +78,19 @@ async def converse(
             peer.hang_up = nursery.cancel_scope.cancel
             if peer.closing:  # before there was anything to hang up
                 return
-            nursery.start_soon(guard, read_loop)
             nursery.start_soon(guard, write_loop)
+            await guard(read_loop)  # not in a task of its own: with fifty connections a torrent they take memory
     finally:
         await connection.stream.aclose()
+
+
+def _landing() -> memoryview:
+    """One for all connections of a run: no task waits between a read and the end of what follows from it."""
+    try:
+        return LANDING.get()
+    except LookupError:
+        LANDING.set(new_landing())
+        return LANDING.get()
 
 
 async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, commits: CommitQueue) -> None:
@@ -87,7 +98,8 @@ async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, comm
     peer.receive(messages, exchange, trio.current_time())
     if peer.outbox.is_flooded:
         raise WireError("asks for more than it takes", Reason.TOO_MANY_REQUESTS)
-    await commits.room()
+    if commits.is_full:
+        await commits.room()
 
 
 async def _load(requests: list[BlockRequest], read_block: ReadBlock, peer: Peer) -> tuple[list[Buffer], int]:
@@ -127,10 +139,12 @@ def _take_blocks(peer: Peer, throttle: Throttle | None, turn: float) -> list[Blo
     return peer.outbox.take_blocks(throttle.turn) if now >= turn else []
 
 
-async def _something_to_send(peer: Peer, turn: float) -> bool:
-    """True as soon as the outbox is filled, or when `turn` comes; False when it is time for a keep-alive."""
+async def _something_to_send(peer: Peer, turn: float) -> None:
+    """Returns as soon as the outbox is filled, or when `turn` comes."""
     filled = trio.Event()
     peer.outbox.wake = filled.set
-    with trio.move_on_at(min(turn, trio.current_time() + KEEP_ALIVE_EVERY)):
+    if turn == inf:  # nearly always: a deadline takes longer than the wait
         await filled.wait()
-    return filled.is_set() or trio.current_time() >= turn
+    else:
+        with trio.move_on_at(turn):
+            await filled.wait()

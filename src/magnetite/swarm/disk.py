@@ -57,6 +57,7 @@ class Disk:
         self._seen: list[FileStat | None] = [None] * len(metainfo.files)
         self._had = 0
         self._suspects: set[int] = set()
+        self.doubts = 0  # how often files were found to be changed
         self._failed_read: Callable[[], Awaitable[Buffer]] | None = None
         self._committing: set[int] = set()
         self._is_checking = False
@@ -140,13 +141,16 @@ class Disk:
     async def _insist(self, work: Callable[[], Awaitable[T]], *, may_look: bool) -> T:
         is_troubled = False
         while True:
+            had = self._exchange.have
             try:
                 result = await work()
             except StorageError as error:
                 if error.reason in INCURABLE:
                     raise
-                if may_look and self._is_watched and error.reason in PERHAPS_CHANGED and await self._look():
-                    continue
+                if may_look and self._is_watched and error.reason in PERHAPS_CHANGED:
+                    await self._look()
+                    if had & ~self._exchange.have:  # it has failed for what is lost, and not tried again yet
+                        continue
                 if not is_troubled:
                     is_troubled = True
                     self._troubles += 1
@@ -209,6 +213,7 @@ class Disk:
             doubtful = self._map.pieces_of(files) & self._exchange.have
             log.warning("changed by somebody else: %d files, %d pieces to be checked", len(files), doubtful.bit_count())
             self._exchange.doubt(doubtful)
+            self.doubts += 1
             await self._insist(partial(self._storage.look_again, files), may_look=False)
             for file in files:
                 self._seen[file] = None
@@ -222,6 +227,7 @@ class Disk:
         self._exchange.reopen(doubtful & ~self._exchange.have, now)
         have = self._exchange.have.bit_count()
         self._emit(ChecksFinished(now, self._swarm.info_hash, have, doubtful.bit_count()))
+        self._swarm.flush_soon()  # files stand elsewhere, or have other times, than resume data says
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
@@ -237,13 +243,12 @@ class Disk:
             if self._is_checking:
                 self._changed.unpark_all()
 
-    async def _look(self) -> bool:
-        """Have `watch` look at the files, from now on. Whether pieces were lost."""
-        had, target = self._exchange.have, self._looks_begun + 1
+    async def _look(self) -> None:
+        """Have `watch` look at the files, from now on."""
+        target = self._looks_begun + 1
         self._ask()
         while self._looks < target:
             await self._looked.park()
-        return bool(had & ~self._exchange.have)
 
     def _ask(self) -> None:
         self._is_asked = True

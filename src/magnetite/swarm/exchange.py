@@ -25,6 +25,7 @@ from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.requests import RequestBook
 from magnetite.swarm.showcase import Showcase
+from magnetite.swarm.suggestions import Suggestions
 from magnetite.swarm.suspicion import Suspicion
 from magnetite.swarm.throttle import Throttles
 from magnetite.swarm.turnover import Turnover
@@ -32,7 +33,7 @@ from magnetite.swarm.unchoking import Unchoking
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.piece_map import PieceMap
-from magnetite.wire.messages import BlockRequest, Have
+from magnetite.wire.messages import BlockRequest, Have, encode_haves
 
 
 class Exchange:
@@ -65,7 +66,8 @@ class Exchange:
         self.turnover = Turnover(self._company)
         self._unchoking = Unchoking(self._company, make_choker(rng))
         self._suspicion: Suspicion | None = None  # as long as there is a book
-        self._showcase: Showcase | None = None  # for a super-seed
+        self._showcase: Showcase | None = None  # for a super-seed,
+        self._suggestions: Suggestions | None = None  # and for any other that was whole from the beginning
         self._map: PieceMap | None = None
         self._downloaded = 0  # bytes of blocks, from peers that are gone
         self._uploaded = 0
@@ -96,6 +98,10 @@ class Exchange:
     def is_seeding(self) -> bool:
         return self.book is not None and self.book.is_complete
 
+    def lacks(self, have: int) -> bool:
+        """Whether more is wanted than the pieces of a mask."""
+        return self.book is None or bool(self.book.wanted & ~have)
+
     @property
     def _is_known_as_seed(self) -> bool:
         """A super-seed is not."""
@@ -111,6 +117,9 @@ class Exchange:
         self._suspicion = Suspicion(self._company, book)
         if self.wants_super_seed and have == self.all_pieces:
             self._showcase = Showcase(self.all_pieces, book.picker.availability, self._rng)
+        elif have == self.all_pieces:
+            self._suggestions = Suggestions(self._company, piece_map, self.all_pieces, self._rng)
+            self._unchoking.on_unchoked = self._suggestions.suggest
         for peer in list(self.peers):
             self._upgrade(peer, now)
 
@@ -172,6 +181,8 @@ class Exchange:
             self._suspicion.weigh(peer)
         if self._showcase is not None:
             self._showcase.show(peer)
+        if self._suggestions is not None:
+            self._suggestions.welcome(peer)
         peer.useful_at = now
 
     def leave(self, peer: Peer) -> None:
@@ -181,10 +192,11 @@ class Exchange:
         self._uploaded += peer.uploaded.total
         self.acquaintance.on_gone(peer, self.all_pieces)
         self.metadata.on_gone(peer)
-        if self.book is not None:
-            self.book.on_gone(peer, peer.pieces)
+        self.blocks.on_gone(peer)
         if self._showcase is not None:
             self._showcase.on_gone(peer)
+        if self._suggestions is not None:
+            self._suggestions.on_gone(peer)
 
     # -- what peers have and want ------------------------------------------------------------------------------------
 
@@ -197,6 +209,11 @@ class Exchange:
     def on_interested(self, peer: Peer, now: float) -> None:
         if self.book is not None and self.paused is None:
             self._unchoking.on_interested(peer, now)
+
+    def on_requests(self, peer: Peer) -> None:
+        """The peer has asked for blocks."""
+        if self._suggestions is not None:
+            self._suggestions.suggest(peer)
 
     def on_not_interested(self, peer: Peer) -> None:
         if self._showcase is not None:
@@ -238,9 +255,12 @@ class Exchange:
             self._suspicion.on_verified(partial, now)
             self._emit(PieceVerified(now, self.info_hash, partial.piece, verified, self._map.piece_count))
         new, missing = pieces.of([partial.piece for partial in partials]), self.book.missing
+        told: dict[int, bytes] = {}  # by the pieces it is about
         for peer in self.peers:
             if self._showcase is None and (lacks := new & ~peer.pieces):
-                peer.outbox.put(*(Have(piece) for piece in pieces.indices(lacks)))
+                if lacks not in told:
+                    told[lacks] = encode_haves(pieces.indices(lacks))
+                peer.announce(told[lacks])
             if peer.am_interested and not peer.pieces & missing:
                 peer.show_interest(False)
         self.book.let_go(*partials)
@@ -312,6 +332,8 @@ class Exchange:
     def tend(self, now: float) -> None:
         """What time alone brings about: requests that lapse, slots that nobody uses."""
         self.turnover.note(now)
+        for peer in self.peers:
+            peer.tend(now)
         self.metadata.tend(now)
         self.blocks.tend(now)
         if self.book is not None:

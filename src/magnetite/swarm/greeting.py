@@ -99,9 +99,9 @@ async def welcome(
         return Connection(stream, wire, wire.handshake, early, carrier, cipher)
 
 
-async def receive(stream: ByteStream, wire: PeerWire, most: int | None = None) -> int:
-    """How many bytes came, `most` of them if that is given. Raises NetworkError at the end."""
-    count = await stream.receive_into(wire.buffer() if most is None else wire.buffer()[:most])
+async def receive(stream: ByteStream, wire: PeerWire) -> int:
+    """How many bytes came. Raises NetworkError at the end."""
+    count = await stream.receive_into(wire.buffer())
     if count == 0:
         raise NetworkError(reason=Reason.CLOSED_BY_PEER)
     return count

@@ -9,11 +9,12 @@ from magnetite.swarm.peer_extensions import OUR_EXTENSIONS, UTP_EXTENSIONS
 from magnetite.swarm.reach import Reach
 from magnetite.torrent import pieces
 from magnetite.torrent.piece_map import PieceMap
+from magnetite.version import VERSION
 from magnetite.wire.allowed_fast import allowed_fast_set
 from magnetite.wire.extensions import ExtensionHandshake
 from magnetite.wire.messages import BitfieldMessage, HaveAll, HaveNone, Port
 
-VERSION = "magnetite 0.1.0"
+CLIENT = f"magnetite {VERSION}"
 
 
 class Introduction:
@@ -34,15 +35,19 @@ class Introduction:
         if peer.wire.fast and not have:
             peer.outbox.put(HaveNone())
         elif piece_map is not None and have:
-            if peer.wire.fast and have == pieces.everything(piece_map.piece_count):
+            is_whole = have == pieces.everything(piece_map.piece_count)
+            if peer.wire.fast and is_whole:
                 peer.outbox.put(HaveAll())
             else:
                 peer.outbox.put(BitfieldMessage(pieces.to_wire(have, piece_map.piece_count)))
-            if peer.wire.fast:
+            if peer.wire.fast and not is_whole:
                 self._grant_fast(peer, have, piece_map)
 
     def _grant_fast(self, peer: Peer, have: int, piece_map: PieceMap) -> None:
-        """Let a newcomer have a few pieces although it is choked, so that it soon has something to trade (BEP 6)."""
+        """Let a newcomer have a few pieces although it is choked, so that it soon has something to trade (BEP 6).
+
+        A seed trades nothing, and has its own way to choose them: see `Suggestions`.
+        """
         for piece in allowed_fast_set(peer.endpoint.ip, self._company.info_hash, piece_map.piece_count):
             if have >> piece & 1:
                 peer.grant_fast(piece, piece_map.piece_length_of(piece))
@@ -51,7 +56,7 @@ class Introduction:
         """The extension handshake (BEP 10); `upload_only` is that we want nothing more (BEP 21)."""
         ours = ExtensionHandshake(
             m=UTP_EXTENSIONS if self.has_utp else OUR_EXTENSIONS,
-            v=VERSION,
+            v=CLIENT,
             p=self.reach.port(is_ipv6=peer.endpoint.is_ipv6) if self.reach else None,
             metadata_size=self._metadata.length or None,
             reqq=OUR_REQQ,

@@ -40,7 +40,8 @@ class Keeper:
         self._remember = remember
         self._earlier = (earlier.downloaded, earlier.uploaded) if earlier else (0, 0)
         self._unsafe = 0  # bytes verified since the last flush
-        self._last: ResumeData | None = None  # what the last flush led to, if it succeeded
+        self._last: ResumeData | None = None  # what the last flush led to, if it succeeded,
+        self._doubts = 0  # and how often files had been found to be changed before it
         self._grown = trio.lowlevel.ParkingLot()
 
     def on_verified(self, length: int) -> None:
@@ -72,7 +73,8 @@ class Keeper:
     async def flush_once(self) -> None:
         """As `flush`, at once or never. Raises StorageError."""
         last, self._last = self._last, None
-        if last is not None and not self._unsafe and last.verified == self._exchange.have:
+        doubts, self._doubts = self._doubts, self._disk.doubts
+        if last is not None and not self._unsafe and (last.verified, doubts) == (self._exchange.have, self._doubts):
             stats, verified = last.files, last.verified
         else:
             stats = await self._disk.stats()  # first: a file that is written after this is looked at again

@@ -19,7 +19,7 @@ from magnetite.events import Emit, PeerClosed, PeerConnected, PeerConnecting, Pe
 from magnetite.ids import PeerId
 from magnetite.net.base import Network, Transport
 from magnetite.pacer import Pacer
-from magnetite.swarm.candidates import CandidatePool
+from magnetite.swarm.candidates import RETRY_LOST, CandidatePool
 from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.dialling import Dialler
 from magnetite.swarm.exchange import Exchange
@@ -139,10 +139,10 @@ class Membership:
 
     # -- admission ---------------------------------------------------------------------------------------------------
 
-    async def serve(self, connection: Connection, source: Source) -> bool:
+    async def serve(self, connection: Connection, source: Source) -> Peer | None:
         """Trade on a connection whose handshakes are done, until it ends; the stream is closed afterwards.
 
-        False where it was refused, or where it was given nothing by us who are a seed.
+        With whom; None where it was refused.
         """
         now = trio.current_time()
         peer_id, endpoint = connection.handshake.peer_id, connection.stream.remote
@@ -150,7 +150,7 @@ class Membership:
         if refusal is not None:
             self._emit(PeerFailed(now, self._info_hash, endpoint, refusal, ""))
             await connection.stream.aclose()
-            return False
+            return None
         peer = Peer(endpoint, source, peer_id, connection.wire, now)
         peer.extensions.by_utp = connection.carrier is Carrier.UTP
         way = connection.carrier, connection.cipher
@@ -165,7 +165,7 @@ class Membership:
             self.ways -= Counter((way,))  # and no zeros are kept
             self._exchange.leave(peer)
             self._note_end(peer)
-        return peer.uploaded.total > 0 or not self._exchange.is_seeding
+        return peer
 
     def _refusal(self, peer_id: PeerId, endpoint: Endpoint, source: Source) -> Reason | None:
         if self._is_over:  # somebody who shook hands while we packed up
@@ -267,16 +267,18 @@ class Membership:
         await trio.sleep_until(self._site.pacer.reserve(trio.current_time()))
 
     async def _dial(self, endpoint: Endpoint) -> None:
-        served = await self._dial_and_serve(endpoint)
+        peer = await self._dial_and_serve(endpoint)
         now = trio.current_time()
-        if served:
-            self.candidates.released(endpoint, now)
-        else:
+        if peer is None or (self._exchange.is_seeding and not peer.uploaded.total):
             self.candidates.failed(endpoint, now)
+        elif peer.is_missed:
+            self.candidates.released(endpoint, now, retry_after=RETRY_LOST)
+        else:
+            self.candidates.released(endpoint, now)
         self._changed.unpark_all()
 
-    async def _dial_and_serve(self, endpoint: Endpoint) -> bool:
-        """Whether it became a peer."""
+    async def _dial_and_serve(self, endpoint: Endpoint) -> Peer | None:
+        """The peer that it became, whose connection is over; None if it did not become one."""
         self._emit(PeerConnecting(trio.current_time(), self._info_hash, endpoint))
         try:
             with self._site.places.half_open():
@@ -285,7 +287,7 @@ class Membership:
         except (NetworkError, RemoteProtocolError) as error:
             self._emit(PeerFailed(trio.current_time(), self._info_hash, endpoint, error.reason, str(error)))
             self._ask_for_meeting(endpoint)
-            return False
+            return None
         finally:
             self.dialling -= 1
         self.candidates.reached(endpoint, Way(connection.carrier, connection.cipher is not Cipher.PLAIN))

@@ -59,6 +59,16 @@ class Outbox:
         self._uploads.clear()
         return dropped
 
+    def hold(self, data: bytes) -> None:
+        """As `put_bytes`, but for messages that may wait for others to go with, or until `release`."""
+        self._messages.append(data)
+        self._message_bytes += len(data)
+
+    def release(self) -> None:
+        """What is held goes now."""
+        if self._messages:
+            self.wake()
+
     def take_messages(self) -> list[bytes]:
         messages, self._messages, self._message_bytes = self._messages, [], 0
         return messages

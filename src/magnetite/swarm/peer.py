@@ -33,6 +33,7 @@ from magnetite.wire.messages import (
     Have,
     HaveAll,
     Interested,
+    KeepAlive,
     Message,
     NotInterested,
     Port,
@@ -48,9 +49,12 @@ from magnetite.wire.pex import PexFlag
 if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
 
+LOST = (Reason.CONNECTION_LOST, Reason.IDLE)
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
 MOST_GRANTS = 100  # pieces allowed fast; everybody grants 10
+KEEP_ALIVE_EVERY = 110.0  # seconds without sending (BEP 3: "generally two minutes")
+PROBE_AFTER = 3.0  # seconds without a byte from a peer that owes us something
 IDLE_TIMEOUT = 240.0  # seconds; twice what a keep-alive comes after
 
 
@@ -92,8 +96,10 @@ class Peer:
         self.uploaded = RateMeter()
         self.listening_since = now  # for its next byte; inf while the disk, or a limit, keeps us from listening
         self.sending_since = inf  # what it has not taken yet
+        self.sent_at = now  # when it was last sent anything
         self.useful_at = now  # when either side last wanted something
         self.traded_at = now  # when a block last came or went
+        self.gave_metadata = False  # a block of it at least
         self.useful_messages = 0  # of one read: something followed from them
         self._tolerance = Tolerance(now)
         self._haves: list[int] = []  # from the messages of one read
@@ -134,6 +140,12 @@ class Peer:
         """Neither a byte has come from it for long, nor does it take what we send."""
         return now - min(self.listening_since, self.sending_since) >= IDLE_TIMEOUT
 
+    @property
+    def is_missed(self) -> bool:
+        """The network broke the connection, and not before it had brought us something."""
+        has_given = self.gave_metadata or self.downloaded.total > 0
+        return has_given and self.closing is not None and self.closing[0] in LOST
+
     def close(self, reason: Reason, detail: str = "") -> None:
         """End the connection as soon as its loops run again; the first reason stands."""
         if self.closing is None:
@@ -167,6 +179,31 @@ class Peer:
         self._granted_fast |= 1 << piece
         self._granted_bytes += length
         self.outbox.put(AllowedFast(piece))
+
+    def announce(self, haves: bytes) -> None:
+        """We have more pieces: the messages that say so.
+
+        Who waits for a slot here can do nothing about it yet, and is told with whatever comes next, or by `tend`: most
+        of what is sent in a crowd are single Haves otherwise.
+        """
+        if self.peer_interested and self.am_choking:
+            self.outbox.hold(haves)
+        else:
+            self.outbox.put_bytes(haves)
+
+    def tend(self, now: float) -> None:
+        """What time alone brings about: what was held back goes, and a sign of life where nothing has gone for long."""
+        self.outbox.release()
+        if now - self.sent_at >= KEEP_ALIVE_EVERY and self.sending_since == inf:
+            self.outbox.put(KeepAlive())
+
+    def probe(self, now: float) -> None:
+        """It owes us something, and is silent. Where nothing is on its way to it, no transport finds out that it is gone.
+
+        Others give a connection of uTP up after three losses of a packet, and do not say so.
+        """
+        if now - max(self.listening_since, self.sent_at) >= PROBE_AFTER and self.sending_since == inf:
+            self.outbox.put(KeepAlive())
 
     def ask(self, requests: list[BlockRequest]) -> None:
         if requests:
@@ -228,6 +265,8 @@ class Peer:
             case HaveAll():
                 self.has_all = True
                 self._gain(exchange.all_pieces, exchange)
+                if not exchange.all_pieces:
+                    exchange.on_pieces(self, 0)  # nobody can say yet which
             case Choke():
                 self._on_choke(exchange)
             case Unchoke():
@@ -309,6 +348,7 @@ class Peer:
                 self._refusals = 0
                 self.outbox.put_block(request)
         self.useful_messages += self.outbox.queued_blocks - queued  # the same one twice is nothing new
+        exchange.on_requests(self)
 
     def _spend_grant(self, request: BlockRequest) -> bool:
         if not self._granted_fast >> request.piece & 1 or request.length > self._granted_bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 BUCKET = 1.0  # seconds a bucket covers
 
 
@@ -13,9 +11,11 @@ class RateMeter:
     Invariant: at most `window / BUCKET + 1` buckets are kept, whatever is added.
     """
 
+    __slots__ = ("_buckets", "_since", "_window", "total")
+
     def __init__(self, window: float = 10.0) -> None:
         self._window = window
-        self._buckets: deque[list[float]] = deque()  # [start, bytes]
+        self._buckets: list[list[float]] = []  # [start, bytes]; so few that a deque would be ten times as large
         self._since: float | None = None
         self.total = 0
 
@@ -38,4 +38,4 @@ class RateMeter:
 
     def _drop_old(self, now: float) -> None:
         while self._buckets and self._buckets[0][0] <= now - self._window:
-            self._buckets.popleft()
+            del self._buckets[0]

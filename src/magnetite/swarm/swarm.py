@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TypeAlias
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -19,7 +18,7 @@ from magnetite.events import (
 )
 from magnetite.ids import InfoHash
 from magnetite.net.base import Buffer
-from magnetite.storage.base import Storage, Whole
+from magnetite.storage.base import OpenStorage, Whole
 from magnetite.storage.resume import ResumeData
 from magnetite.swarm.candidates import CandidatePool
 from magnetite.swarm.choker import CHOKE_INTERVAL
@@ -45,8 +44,6 @@ log = logging.getLogger(__name__)
 COMMITTERS = 4  # batches on their way to the disk at once; two worker threads hash and write
 TEND_EVERY = 1.0  # seconds
 EVERY_FILE = FileSelection()
-
-OpenStorage: TypeAlias = Callable[[Metainfo, frozenset[int]], AbstractAsyncContextManager[Storage]]
 
 
 class Swarm:
@@ -175,6 +172,11 @@ class Swarm:
         """Returns when files are selected that are not there."""
         await self._extended.park()
 
+    def flush_soon(self) -> None:
+        """There is something to be made safe, or to be looked at again, whether this is all."""
+        if self._keeper is not None:
+            self._keeper.flush_soon()
+
     async def until_search_wanted(self) -> None:
         """Returns when somebody is to be found, or to be told, out of turn."""
         await self._search_wanted.park()
@@ -221,6 +223,7 @@ class Swarm:
                 nursery.start_soon(self._rechoke_forever)
                 nursery.start_soon(self.members.turn_over_forever)
                 if metainfo is None:
+                    self.exchange.blocks.has_nothing = True
                     metainfo = await self._await_metadata()
                 else:
                     self._accept(metainfo)
@@ -236,6 +239,7 @@ class Swarm:
                     wanted = (self._selection or selection).indices(metainfo)  # it may have changed meanwhile
                     disk.want(wanted)
                     self.exchange.blocks.pick_by(self._preference.order_for(metainfo))
+                    self.exchange.blocks.new_buffer = storage.new_buffer
                     self.exchange.begin(metainfo, piece_map, piece_map.pieces_of(wanted), findings.have, now)
                     self._keeper = Keeper(disk, metainfo, self.exchange, remember, resume)
                     self.checked.set()
@@ -251,9 +255,10 @@ class Swarm:
                 nursery.start_soon(self._commit_forever, disk, keeper)
                 while True:
                     await keeper.until_complete()
+                    have, doubts = self.exchange.have, disk.doubts
                     await keeper.flush()  # complete is what is on the disk itself, under its own name,
                     await disk.settle()  # where it is to stay
-                    if self.exchange.is_seeding:  # nothing was selected meanwhile
+                    if disk.doubts == doubts and not self.exchange.lacks(have):  # nothing else is wanted meanwhile
                         now = trio.current_time()
                         downloaded, _ = self.exchange.totals
                         self._emit(DownloadCompleted(now, self.info_hash, downloaded, now - self._added_at))

@@ -206,6 +206,12 @@ def encode_requests(blocks: Iterable[BlockRequest]) -> bytes:
     return b"".join([pack(13, request, piece, begin, length) for piece, begin, length in blocks])
 
 
+def encode_haves(pieces: Iterable[int]) -> bytes:
+    """A Have for each piece, in one piece."""
+    pack, have = _WITH_PIECE.pack, Have.ID
+    return b"".join([pack(5, have, piece) for piece in pieces])
+
+
 def block_header(piece: int, begin: int, length: int) -> bytes:
     """The 13 bytes before the `length` bytes of a Block, so that header and data can be sent without joining them."""
     return _BLOCK_HEADER.pack(9 + length, Block.ID, piece, begin)

@@ -60,7 +60,7 @@ async def open_ring(world: World, ips: Iterable[str], *, is_fitting: bool) -> Ri
     for ip in ips:
         contact = Contact(NodeId(world.rng("ring ids").getrandbits(160)), Endpoint(ip, PORT))
         back = _Back(world.population, contact, ring, is_fitting=is_fitting)
-        world.start(back.serve, await world.host(ip=ip).open_udp(contact.endpoint))
+        back.serve(await world.host(ip=ip).open_udp(contact.endpoint))
         ring.backs.append(ip)
     return ring
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from magnetite.net.base import Buffer
+from magnetite.storage.base import OpenStorage
 from magnetite.storage.memory import MemoryStorage
 from magnetite.study.content import Content
-from magnetite.swarm.swarm import OpenStorage
 from magnetite.torrent import pieces
 from magnetite.torrent.metainfo import Metainfo
 
@@ -33,7 +33,12 @@ class LyingStorage(MemoryStorage):
 
 
 def lying(content: Content, rng: Random, probability: float = 1.0) -> OpenStorage:
-    """The `storage` of a client that seeds lies: `world.share(host, magnet, storage=lying(content, rng))`."""
+    """The `storage` of a client that seeds lies: `world.share(host, magnet, storage=lying(content, rng))`.
+
+    Raises ValueError for content by reference, of which there is one copy for liars and others.
+    """
+    if content.by_reference:
+        raise ValueError("nobody can lie about content by reference")
 
     @asynccontextmanager
     async def opened(metainfo: Metainfo, wanted: frozenset[int]) -> AsyncIterator[LyingStorage]:
