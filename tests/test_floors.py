@@ -24,6 +24,7 @@ FLOORS = {
     "crc32c": 0,
     "events": 0,
     "pacer": 0,
+    "version": 0,
     "ways": 0,
     "net.lsd.announcement": 1,
     "net.lsd.rounds": 1,
@@ -31,6 +32,7 @@ FLOORS = {
     "net.portmap.mapping": 1,
     "net.portmap.natpmp": 1,
     "net.portmap.pcp": 1,
+    "net.portmap.refusal": 1,
     "net.base": 0,  # the seam itself: names and types that every floor may mention
     "torrent": 1,
     "wire": 1,
@@ -59,6 +61,7 @@ FLOORS = {
     "dht.peer_search": 3,
     "dht.presence": 3,
     "dht.state_file": 3,
+    "dht.stored_items": 3,
     "swarm.commit_queue": 3,
     "swarm.connection": 3,
     "swarm.dialling": 3,
@@ -68,9 +71,11 @@ FLOORS = {
     "swarm.keeper": 3,
     "swarm.membership": 3,
     "swarm.reader": 3,
+    "swarm.reception": 3,
     "swarm.survey": 3,
     "swarm.swarm": 3,
     "client": 4,
+    "discovery": 4,
     "download": 4,
     "opening": 4,
     "study": 5,
@@ -84,6 +89,7 @@ ROOF = 7  # where a module stays that was given no floor: nothing may import it,
 
 # Importer and imported that share a floor and not a folder, by first name.
 NEIGHBOURS = {
+    ("client", "discovery"),
     ("client", "download"),
     ("opening", "client"),
     ("bencoding", "errors"),

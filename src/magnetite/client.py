@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import TypeAlias
 
 import trio
 
-from magnetite.background import background, first_of
+from magnetite.background import background
 from magnetite.dht.node import DhtNode
-from magnetite.dht.peer_search import PeerSearch
-from magnetite.dht.schedule import CONTENT_FOR, SEEDS_A_SECOND, SEEDS_AT_ONCE, announce_delay, search_delays
+from magnetite.discovery import Discovery, Named
 from magnetite.download import Download
-from magnetite.endpoint import Endpoint
-from magnetite.errors import LocalProtocolError, MagnetiteError, NetworkError, RemoteProtocolError
+from magnetite.endpoint import Address, Endpoint
+from magnetite.errors import LocalProtocolError, MagnetiteError
 from magnetite.events import (
     Announced,
     DownloadFailed,
@@ -31,38 +29,22 @@ from magnetite.events import (
 )
 from magnetite.hub import EventHub
 from magnetite.ids import InfoHash
-from magnetite.net.base import ByteStream, Listener
 from magnetite.net.portmap.mapping import Lease
 from magnetite.net.stand import Stand
 from magnetite.net.utp.utp import Utp
-from magnetite.pacer import Pacer
-from magnetite.storage.base import Storage
-from magnetite.storage.content import OPEN_FILES
-from magnetite.storage.files import THREADS, open_storage
-from magnetite.storage.open_files import OpenFiles
+from magnetite.storage.base import OpenStorage
+from magnetite.storage.depot import Depot
 from magnetite.storage.resume import ResumeData
 from magnetite.storage.resume_folder import ResumeFolder
-from magnetite.storage.workers import Workers
-from magnetite.swarm.doorkeeper import Doorkeeper
-from magnetite.swarm.greeting import welcome
 from magnetite.swarm.keeper import forget
 from magnetite.swarm.membership import Site
-from magnetite.swarm.swarm import OpenStorage, Swarm
+from magnetite.swarm.reception import Reception
+from magnetite.swarm.swarm import Swarm
 from magnetite.swarm.throttle import Limits
 from magnetite.torrent.magnet import MagnetLink, parse_info_hash, parse_magnet
 from magnetite.torrent.metainfo import Metainfo, decode_info, refuse_private
 from magnetite.torrent.selection import FileSelection
 from magnetite.ways import Carrier
-from magnetite.wire.handshake import Handshake
-
-log = logging.getLogger(__name__)
-
-CHECKED_WITHIN = 5.0  # seconds we wait to learn whether a torrent is complete, before others are asked for it
-
-Address: TypeAlias = tuple[str, int]
-"""A host, by name or address, and a port."""
-
-Named: TypeAlias = tuple[Source, Address]
 
 Torrent: TypeAlias = str | MagnetLink | Metainfo
 """What can be opened: a magnet link or bare info-hash as text, or what was parsed of one, or of a torrent."""
@@ -87,32 +69,36 @@ class Client:
         self._storage = storage
         self._swarms: dict[InfoHash, Swarm] = {}
         events.observe(self._count)
-        self._doorkeeper = Doorkeeper()
-        self._seed_turns = Pacer(SEEDS_A_SECOND, SEEDS_AT_ONCE)
-        self._files = OpenFiles(OPEN_FILES)  # of all torrents together
-        self._workers: Workers | None = None  # one set of threads for every torrent, when the first needs it
+        self._discovery = Discovery(site, node)
+        self._reception = Reception(self._swarms, site.security, site.emit)
+        self._depot = Depot()
         self._begin, self._begun = trio.open_memory_channel[Callable[[], Awaitable[None]]](inf)
 
     @asynccontextmanager
-    async def at_work(self, stand: Stand, utp: Utp | None, *, lsd: bool) -> AsyncIterator[None]:
-        """As long as the block lasts callers are let in, and what is added runs. For `open_client`."""
+    async def at_work(self, stand: Stand, utp: Utp | None, *, lsd: bool, has_disk: bool) -> AsyncIterator[None]:
+        """As long as the block lasts callers are let in, and what is added runs. For `open_client`.
+
+        Where content is likely to go to a disk, `has_disk`, the threads for it begin at once.
+        """
         try:
             async with background() as nursery:
                 for listener in stand.ports.listeners:
-                    nursery.start_soon(self._accept_forever, listener)
+                    nursery.start_soon(self._reception.accept_forever, listener)
                 if utp is not None:
                     for task in utp.tasks(is_alone=self.node is None):
                         nursery.start_soon(task)
                     for port in utp.ports:
-                        nursery.start_soon(self._accept_forever, port, Carrier.UTP)
+                        nursery.start_soon(self._reception.accept_forever, port, Carrier.UTP)
                 nursery.start_soon(self._run_forever)
+                if has_disk and self._storage is None:
+                    self._depot.start()
                 if stand.mapping_methods:
                     nursery.start_soon(stand.home.keep_mapped, stand.mapping_methods, self._on_mapped)
                 if lsd and not stand.is_proxied:
                     nursery.start_soon(stand.home.meet_neighbours, self._announced, self._on_neighbour)
                 yield
         finally:
-            await self._close_workers()
+            await self._depot.aclose()
 
     @property
     def port(self) -> int:
@@ -191,16 +177,17 @@ class Client:
         # Nothing waits from here on: of two who add the same torrent at once the second finds the first one's download.
         self._refuse_if_fetching(link.info_hash)
         if link.info_hash in self.downloads:
-            self._begin.send_nowait(partial(self._resolve_peers, self._swarms[link.info_hash], named))
+            self._begin.send_nowait(partial(self._discovery.look_up_peers, self._swarms[link.info_hash], named))
             return self.downloads[link.info_hash]
         if metainfo is None and resume is not None:
             metainfo = decode_info(resume.info, link.info_hash)
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
         swarm.exchange.wants_super_seed = super_seed
         download = self.downloads[link.info_hash] = Download(swarm, link.name, self.node, metainfo)
+        incomplete = None if incomplete_dir is None else Path(incomplete_dir)
         running = partial(
             swarm.run,
-            storage or self._storage or self._files_in(Path(into), incomplete_dir, preallocate),
+            storage or self._storage or self._depot.folder(Path(into), incomplete, preallocate=preallocate),
             metainfo=metainfo,
             selection=files or FileSelection(link.files),
             resume=resume,
@@ -221,8 +208,8 @@ class Client:
         swarm = self._swarms[link.info_hash] = Swarm(link.info_hash, self._site)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._resolve_peers, swarm, _named(link, peers))
-                nursery.start_soon(partial(self._discover, swarm, announce=False))
+                nursery.start_soon(self._discovery.look_up_peers, swarm, _named(link, peers))
+                nursery.start_soon(partial(self._discovery.search_forever, swarm, announce=False))
                 metainfo = await swarm.fetch_metadata()
                 nursery.cancel_scope.cancel()
         except* MagnetiteError as group:
@@ -245,29 +232,6 @@ class Client:
                 f"the metadata of {info_hash} is being fetched already; wait for it or cancel that"
             )
 
-    def _files_in(self, folder: Path, incomplete_dir: str | Path | None, preallocate: bool) -> OpenStorage:
-        incomplete = None if incomplete_dir is None else Path(incomplete_dir)
-        if incomplete is not None and incomplete.resolve() == folder.resolve():
-            incomplete = None
-
-        def open_files(metainfo: Metainfo, wanted: frozenset[int]) -> AbstractAsyncContextManager[Storage]:
-            self._workers = self._workers or Workers(THREADS)
-            return open_storage(
-                metainfo,
-                folder,
-                wanted,
-                incomplete=incomplete,
-                preallocate=preallocate,
-                workers=self._workers,
-                open_files=self._files,
-            )
-
-        return open_files
-
-    async def _close_workers(self) -> None:
-        if self._workers is not None:
-            await self._workers.aclose()
-
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     async def _run_forever(self) -> None:
@@ -279,7 +243,7 @@ class Client:
                         nursery.start_soon(begin)
         finally:
             for download in self.downloads.values():  # added, but never begun
-                download.ended.set()
+                download.end()
 
     async def _run_download(
         self,
@@ -292,103 +256,20 @@ class Client:
         try:
             with download.scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._resolve_peers, swarm, peers)
+                    nursery.start_soon(self._discovery.look_up_peers, swarm, peers)
                     may_be_complete = metainfo is not None
-                    nursery.start_soon(partial(self._discover, swarm, announce=True, may_be_complete=may_be_complete))
-                    if metainfo is not None and self.node is not None:
-                        nursery.start_soon(self._resolve_nodes, self.node, metainfo.nodes)
+                    nursery.start_soon(
+                        partial(self._discovery.search_forever, swarm, announce=True, may_be_complete=may_be_complete)
+                    )
+                    if metainfo is not None:
+                        nursery.start_soon(self._discovery.look_up_nodes, metainfo.nodes)
                     await running()
         except* MagnetiteError as group:
             download.error = error = _first(group)
             self.events.emit(DownloadFailed(trio.current_time(), download.info_hash, error.reason, str(error)))
         finally:
             del self._swarms[download.info_hash], self.downloads[download.info_hash]
-            download.ended.set()
-
-    async def _discover(self, swarm: Swarm, *, announce: bool, may_be_complete: bool = False) -> None:
-        """Search the DHT, at first often, then whenever we announce ourselves.
-
-        Seeds take turns: a thousand of them must not keep those waiting that lack something.
-        """
-        if self.node is None:
-            return
-        swarm.exchange.on_dht_node = self.node.add_contact_hint
-        delays = search_delays()
-        await self.node.wait_usable()
-        if may_be_complete:
-            with trio.move_on_after(CHECKED_WITHIN):
-                await swarm.checked.wait()
-        while True:
-            await swarm.until_resumed()
-            if swarm.exchange.is_seeding:
-                await trio.sleep_until(self._seed_turns.reserve(trio.current_time()))
-            families = self.node.families
-            async with self.node.get_peers(swarm.info_hash) as search:
-                if announce:
-                    search.be_thorough()
-                else:
-                    search.be_content(CONTENT_FOR)
-                async for endpoint in search:
-                    swarm.members.add(endpoint, Source.DHT)
-                if announce:
-                    await self._announce(search)
-            is_settled = swarm.exchange.peers or swarm.exchange.is_seeding
-            with trio.move_on_after(announce_delay(self._site.rng) if is_settled else next(delays)):
-                await first_of(swarm.until_search_wanted, partial(self.node.wait_wider, families))
-
-    async def _announce(self, search: PeerSearch) -> None:
-        port = self.announced_port
-        if port is not None:
-            await search.announce(port, ipv6_port=self.port)
-        elif self._site.utp is not None:  # where the proxy sends our datagrams from, some may come in
-            await search.announce(self.port or 1, implied_port=True)
-
-    async def _resolve_peers(self, swarm: Swarm, named: Iterable[Named]) -> None:
-        for source, address in named:
-            for endpoint in await self._resolve(address):
-                swarm.members.add(endpoint, source)
-
-    async def _resolve_nodes(self, node: DhtNode, nodes: Iterable[Address]) -> None:
-        """Nodes of the DHT that a torrent names (BEP 5, Torrent File Extensions)."""
-        for each in nodes:
-            for endpoint in await self._resolve(each):
-                node.add_contact_hint(endpoint)
-
-    async def _resolve(self, address: Address) -> list[Endpoint]:
-        """What a name stands for; nothing where it does not resolve, for others may."""
-        try:
-            return await self._site.network.resolve(*address)
-        except NetworkError as error:
-            log.warning("%s:%d: %s", *address, error)
-            return []
-
-    async def _accept_forever(self, listener: Listener, carrier: Carrier = Carrier.TCP) -> None:
-        async with trio.open_nursery() as nursery:
-            while True:
-                stream = await listener.accept()
-                if self._doorkeeper.admit(stream.remote.ip):
-                    nursery.start_soon(self._serve, stream, carrier)
-                else:
-                    await stream.aclose()
-
-    async def _serve(self, stream: ByteStream, carrier: Carrier) -> None:
-        """Somebody dialled us: let it say which torrent it wants, and hand it to that swarm."""
-        try:
-            connection = await welcome(stream, carrier, self._swarms, self._answer, self._site.security)
-        except (NetworkError, RemoteProtocolError) as error:
-            log.debug("turned %s away: %s", stream.remote, error)
-            return
-        finally:
-            self._doorkeeper.release(stream.remote.ip)
-        swarm = self._swarms.get(connection.handshake.info_hash)
-        if swarm is None:  # it ended while its caller shook hands
-            await stream.aclose()
-            return
-        await swarm.members.serve(connection, Source.INCOMING)
-
-    def _answer(self, info_hash: InfoHash) -> Handshake | None:
-        swarm = self._swarms.get(info_hash)
-        return swarm.members.handshake if swarm else None
+            download.end()
 
 
 def _named(link: MagnetLink, peers: Iterable[Address]) -> list[Named]:

@@ -61,6 +61,7 @@ class Download:
         self._metainfo = metainfo  # as it was added, which the swarm takes over when it begins
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
+        self._waits: set[trio.CancelScope] = set()
 
     @property
     def info_hash(self) -> InfoHash:
@@ -166,14 +167,20 @@ class Download:
             paused=exchange.paused,
         )
 
+    def end(self) -> None:
+        """It runs no more; for the client. Whoever waits for something of it learns so."""
+        self.ended.set()
+        for scope in self._waits:
+            scope.cancel()
+
     async def _until(self, event: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
-
-            async def wait_for(either: trio.Event) -> None:
-                await either.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(wait_for, event)
-            nursery.start_soon(wait_for, self.ended)
+        with trio.CancelScope() as scope:  # no nursery: a user is to see the metadata before storage is opened for it
+            if self.ended.is_set():
+                scope.cancel()
+            self._waits.add(scope)
+            try:
+                await event.wait()
+            finally:
+                self._waits.discard(scope)
         if not event.is_set():
             raise self.error or MagnetiteError("the download was removed")

@@ -7,12 +7,15 @@ from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton  # conversions only: no socket is opened here
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from magnetite.errors import RemoteProtocolError
 
 COMPACT4 = 6  # bytes: IPv4 address and port
 COMPACT6 = 18  # bytes: IPv6 address and port
+
+Address: TypeAlias = tuple[str, int]
+"""A host, by name or address, and a port."""
 
 
 class Scope(IntEnum):

@@ -183,6 +183,15 @@ class PortMappingFailed(Event, frozen=True):
     retry_in: float
 
 
+class CallerTurnedAway(Event, frozen=True):
+    """Somebody dialled us and did not become a peer; told of once a minute for each reason."""
+
+    endpoint: Endpoint
+    reason: Reason
+    detail: str
+    callers: int  # turned away for the same reason since the last such event, this one included
+
+
 # -- one torrent -----------------------------------------------------------------------------------------------------
 
 

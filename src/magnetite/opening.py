@@ -8,17 +8,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from magnetite.background import background
-from magnetite.client import Address, Client
+from magnetite.client import Client
 from magnetite.dht.blocklist import Blocklist
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import DEFAULT_ROUTERS, DhtNode, open_node
 from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
+from magnetite.endpoint import Address
 from magnetite.hub import EventHub, Observer
 from magnetite.net.base import Network
 from magnetite.net.portmap.mapping import IpProtocol, Lease, PortMapping
-from magnetite.net.stand import Bind, open_stand
+from magnetite.net.stand import Bind, Footing, open_stand
 from magnetite.net.utp.utp import Utp
 from magnetite.pacer import Pacer
+from magnetite.storage.base import OpenStorage
 from magnetite.storage.resume_folder import ResumeFolder
 from magnetite.swarm.choker import MakeChoker, TitForTat
 from magnetite.swarm.greeting import Security
@@ -27,7 +29,6 @@ from magnetite.swarm.peer import Peer
 from magnetite.swarm.picker import MakePicker, PiecePicker
 from magnetite.swarm.places import Places
 from magnetite.swarm.reach import Reach
-from magnetite.swarm.swarm import OpenStorage
 from magnetite.swarm.throttle import Limits, Throttles
 from magnetite.torrent.magnet import MagnetLink
 from magnetite.torrent.metainfo import Metainfo
@@ -89,26 +90,16 @@ async def open_client(
     hub = EventHub(*([observe] if observe else []))
     folder = Path(state) if state is not None else None
     async with AsyncExitStack() as stack:
-        stand = await stack.enter_async_context(
-            open_stand(
-                network,
-                port,
-                bind=bind,
-                interface=interface,
-                proxy=proxy,
-                port_mapping=port_mapping,
-                rng=rng,
-                emit=hub.emit,
-                needs_datagrams=dht,
-            )
-        )
+        footing = Footing(port, bind, interface, proxy, port_mapping)
+        opening = open_stand(footing, network, rng=rng, emit=hub.emit, needs_datagrams=dht)
+        stand = await stack.enter_async_context(opening)
         ports = stand.ports
         packets = Utp(ports.sockets, rng) if utp else None
         if packets is not None:
             stack.push_async_callback(packets.aclose)
         node = None
         if dht:
-            opening = open_node(
+            joining = open_node(
                 stand.network,
                 ports.sockets if packets is None else packets.sockets,
                 rng=rng,
@@ -118,7 +109,7 @@ async def open_client(
                 query_rate=query_rate,
                 address_rate=address_rate,
             )
-            node = await stack.enter_async_context(opening)
+            node = await stack.enter_async_context(joining)
         site = Site(
             network=stand.network,
             peer_id=new_peer_id(rng),
@@ -136,7 +127,7 @@ async def open_client(
             make_picker=make_picker,
         )
         client = Client(site, node, hub, ResumeFolder(folder / "resume") if folder else None, storage)
-        async with client.at_work(stand, packets, lsd=lsd):
+        async with client.at_work(stand, packets, lsd=lsd, has_disk=network is None):
             yield client
 
 
@@ -167,19 +158,9 @@ async def open_dht_node(
     rng = rng or random.SystemRandom()
     hub = EventHub(*([observe] if observe else []))
     async with AsyncExitStack() as stack:
-        stand = await stack.enter_async_context(
-            open_stand(
-                network,
-                port,
-                bind=bind,
-                interface=interface,
-                proxy=proxy,
-                port_mapping=port_mapping,
-                rng=rng,
-                emit=hub.emit,
-                listen=False,
-            )
-        )
+        footing = Footing(port, bind, interface, proxy, port_mapping)
+        opening = open_stand(footing, network, rng=rng, emit=hub.emit, listen=False)
+        stand = await stack.enter_async_context(opening)
         node = await stack.enter_async_context(
             open_node(
                 stand.network,

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from compileall import compile_dir
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+import magnetite
 from tests.benchmarks import transfer_magnet
 from tests.benchmarks.figures import Figure, Measure, print_table
 from tests.benchmarks.transfer_clients import PATIENCE, Run, download, seed, seeding
@@ -272,6 +274,7 @@ def complaint(chosen: Sequence[str]) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    compile_dir(Path(magnetite.__file__).parent, quiet=2)  # as whoever installs it does; else every start does it anew
     rows = {name: partial(figures_of, name) for name in MEASURES}
     print_table(rows, __doc__ and __doc__.partition("\n")[0], arguments, complaint)
 

@@ -29,9 +29,10 @@ NODES: Final = 16
 PORT: Final = 6981
 ROUTER: Final = ("127.1.0.1", PORT)
 SEED: Final = "127.90.0.1"
-OURS: Final = "127.91.0.1"
+OURS, THEIRS = ("127.91.0.1", 6991), ("127.92.0.1", 6992)  # always: each run announces where the next one is, too
 PATIENCE: Final = 90.0
 WARM: Final = 6  # contacts
+TURNS: Final = 3  # for each run of other rows; these are short, and differ more
 ANNOUNCED: Final = 4  # nodes that know of the seed; it tells those of the 8 closest that it hears of
 
 Times = tuple[float, float]  # seconds to metadata, to done
@@ -43,7 +44,7 @@ def figures(length: int, runs: int) -> list[Figure]:
         with started(python("transfer_magnet", "dht", payload.torrent, payload.folder), folder / "dht.log") as dht:
             dht.hear("ready", PATIENCE)
             warm: dict[str, list[Times]] = {"magnetite": [], "libtorrent": []}
-            for _ in range(runs):
+            for _ in range(TURNS * runs):
                 for client, times in warm.items():
                     times.append(_open(client, "warm", payload, folder))
             cold = [_open("magnetite", "cold", payload, folder) for _ in range(runs)]
@@ -133,7 +134,7 @@ def _statistics(session: lt.session) -> dict[str, int]:
 
 
 def run_libtorrent(is_warm: bool, info_hash: str, folder: str) -> None:
-    session = lt.session(lt_settings("127.92.0.1"))
+    session = lt.session(lt_settings(*THEIRS))
     if is_warm:
         _wait_for_contacts([session], WARM)
     parameters = lt.parse_magnet_uri(f"magnet:?xt=urn:btih:{info_hash}")
@@ -163,7 +164,7 @@ def run_magnetite(is_warm: bool, info_hash: str, folder: str) -> None:
                 usable_at = time.monotonic()
                 usable.set()
 
-        async with open_client(port=0, bind=OURS, bootstrap=[ROUTER], observe=observe) as client:
+        async with open_client(port=OURS[1], bind=OURS[0], bootstrap=[ROUTER], observe=observe) as client:
             if is_warm:
                 assert client.node is not None
                 await usable.wait()

@@ -14,7 +14,7 @@ from time import process_time
 from magnetite.ids import InfoHash, PeerId
 from magnetite.wire.handshake import Handshake
 from magnetite.wire.messages import BLOCK_LENGTH, Block, encode
-from magnetite.wire.peer_wire import LARGE_BUFFER, PeerWire
+from magnetite.wire.peer_wire import LARGE_BUFFER, PeerWire, new_landing
 
 PIECE = 1 << 20  # bytes
 BATCH = 64 << 20  # bytes of blocks sent again and again
@@ -30,6 +30,7 @@ def blocks() -> memoryview:
 
 def parse(source: memoryview, piece: bytearray) -> None:
     wire = PeerWire()
+    wire.land_in(new_landing())
     handshake = Handshake(InfoHash(1), PeerId(bytes(20))).encode()
     wire.buffer()[: len(handshake)] = handshake
     wire.received(len(handshake))

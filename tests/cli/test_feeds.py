@@ -48,7 +48,7 @@ async def test_each_torrent_takes_the_place_of_the_one_before(
         publisher, follower = world.nodes[3], world.nodes[6]
 
         async def publish(seq: int, value: bytes) -> None:
-            await publisher.put_item(sign(SEED, value, seq, LINK.salt))
+            await publisher.items.put(sign(SEED, value, seq, LINK.salt))
             await trio.sleep(LONG)
 
         nursery.start_soon(follow, follower, LINK, Report(as_json=False), begin, see_through)
@@ -71,8 +71,8 @@ async def test_a_link_is_resolved_or_the_reason_told(fabric: Fabric) -> None:
         with pytest.raises(MagnetiteError) as error:
             await resolve(reader, LINK)
         assert error.value.reason is Reason.NOT_FOUND
-        await publisher.put_item(sign(SEED, b"4:what", 1, LINK.salt))
+        await publisher.items.put(sign(SEED, b"4:what", 1, LINK.salt))
         with pytest.raises(RemoteProtocolError):
             await resolve(reader, LINK)
-        await publisher.put_item(sign(SEED, encode_feed(InfoHash(5)), 2, LINK.salt))
+        await publisher.items.put(sign(SEED, encode_feed(InfoHash(5)), 2, LINK.salt))
         assert await resolve(reader, LINK) == InfoHash(5)

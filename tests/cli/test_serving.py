@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from magnetite.cli.exit_codes import ExitCode
-from magnetite.cli.options import SERVE_AT
 from magnetite.cli.serving import with_address
+from magnetite.cli.values import SERVE_AT
 from tests.cli.conftest import OFFLINE, PATIENCE, Invoke, Start, free_port
 
 

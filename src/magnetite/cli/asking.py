@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from magnetite.cli.options import Networking
+from magnetite.cli.networking import Networking
 from magnetite.cli.report import Report
 from magnetite.cli.status import DhtTally, Phase, Status
 from magnetite.dht.node import DhtNode

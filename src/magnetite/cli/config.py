@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import click
 
-from magnetite.cli.options import Rate
+from magnetite.cli.values import Rate
 
 Defaults: TypeAlias = dict[str, object]
 """By verb and parameter, as click's `default_map` wants it; a verb that consists of verbs has them inside."""

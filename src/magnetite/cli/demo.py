@@ -15,11 +15,12 @@ import trio
 from magnetite.background import background
 from magnetite.cli.create import hash_files
 from magnetite.cli.get import Wish, fetch
-from magnetite.cli.options import Networking, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import report_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import count, duration, size
-from magnetite.client import Address
+from magnetite.endpoint import Address
 from magnetite.errors import MagnetiteError
 from magnetite.events import Announced, DownloadCompleted, Event, MetadataFetched, PeerConnected
 from magnetite.opening import open_client, open_dht_node

@@ -15,7 +15,8 @@ from magnetite.cli.completion import NOTHING_SPECIAL, Finishing, blaming_the_dis
 from magnetite.cli.explaining import explaining
 from magnetite.cli.feeds import follow, resolve
 from magnetite.cli.many import Failure, see_all_through, status_of_all, understand, worst_of
-from magnetite.cli.options import Networking, folder_option, limit_options, report_options, serve_option, swarm_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import folder_option, limit_options, report_options, serve_option, swarm_options
 from magnetite.cli.preferring import preference_options
 from magnetite.cli.reaching import reach_options
 from magnetite.cli.report import Report
@@ -24,8 +25,9 @@ from magnetite.cli.serving import ServingCommand, serving
 from magnetite.cli.status import DhtTally, Phase, Status, status_of
 from magnetite.cli.text import printable, size
 from magnetite.cli.torrent_argument import parse_torrent
-from magnetite.client import Address, Client
+from magnetite.client import Client
 from magnetite.download import Download
+from magnetite.endpoint import Address
 from magnetite.errors import InvalidMetainfo, LocalProtocolError, MagnetiteError, PrivateTorrent, Reason, StorageError
 from magnetite.events import Event
 from magnetite.hub import Observer

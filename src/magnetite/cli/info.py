@@ -10,7 +10,8 @@ import click
 import trio
 
 from magnetite.cli.description import describe, real_files
-from magnetite.cli.options import Networking, report_options, swarm_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import report_options, swarm_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import DhtTally, Phase, Status
 from magnetite.cli.text import count

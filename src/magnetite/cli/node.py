@@ -12,8 +12,9 @@ import trio
 
 from magnetite.background import background
 from magnetite.cli.blocking import Blocking, open_blocking
+from magnetite.cli.networking import Networking, NodeSettings
 from magnetite.cli.node_line import NodeLine
-from magnetite.cli.options import CONTROL_SOCKET, Networking, NodeSettings, node_options, report_options
+from magnetite.cli.options import CONTROL_SOCKET, node_options, report_options
 from magnetite.cli.reaching import port_mapping_option
 from magnetite.cli.report import Report
 from magnetite.cli.state_lock import locking

@@ -2,142 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, wraps
-from ipaddress import ip_address
-from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 from platformdirs import user_state_path
 
+from magnetite.cli import values
+from magnetite.cli.networking import Networking, NodeSettings
 from magnetite.cli.run import run
-from magnetite.client import Address, Client
-from magnetite.dht.blocklist import Blocklist
+from magnetite.cli.values import SERVE_AT, Rate
 from magnetite.dht.limiter import AnswerLimits
-from magnetite.dht.node import DEFAULT_ROUTERS, MAX_QUERY_RATE, DhtNode
-from magnetite.dht.send_budget import ADDRESS_RATE, QUERY_RATE
-from magnetite.endpoint import split_host_port
-from magnetite.errors import LocalProtocolError
-from magnetite.hub import Observer
-from magnetite.net.portmap.mapping import PortMapping
-from magnetite.net.socks import parse_proxy
-from magnetite.opening import DHT_STATE, DIAL_RATE, PROXIED_DHT_STATE, open_client, open_dht_node
-from magnetite.swarm.places import Places
-from magnetite.swarm.throttle import SLOWEST, Limits
+from magnetite.dht.node import MAX_QUERY_RATE
+from magnetite.dht.send_budget import QUERY_RATE
+from magnetite.swarm.throttle import Limits
 from magnetite.wire.mse.policy import Encryption
 
 Command: TypeAlias = Callable[..., None]
 
 CONTROL_SOCKET = "control.sock"  # in the state folder, where a running node takes orders
-NODE_PORT = 6881
-SERVE_ON = "127.0.0.1"
-SERVE_AT = f"{SERVE_ON}:8080"  # of `--serve` without an address
 READ_ONLY = {"auto": None, "yes": True, "no": False}
-NO_LIMITS = Limits()
-UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-@dataclass(frozen=True, slots=True)
-class Networking:
-    """How to be reached and how to find others. `state` is the folder of what outlives the process."""
-
-    port: int | None = None
-    bind: tuple[str, ...] | None = None  # None for all addresses of this machine
-    interface: str | None = None
-    proxy: str | None = None
-    bootstrap: Sequence[Address] = DEFAULT_ROUTERS
-    state: Path | None = None
-    dht: bool = True
-    peers: tuple[Address, ...] = ()
-    encryption: Encryption = Encryption.ALLOW
-    limits: Limits = NO_LIMITS
-    port_mapping: PortMapping = PortMapping.OFF
-    lsd: bool = False
-    utp: bool = True
-    max_peers: int | None = None  # connections, in all and of each torrent; None for the usual number
-
-    @property
-    def dht_state(self) -> Path | None:
-        """The file that a node remembers itself in."""
-        return self.state / (DHT_STATE if self.proxy is None else PROXIED_DHT_STATE) if self.state else None
-
-    def open_client(
-        self,
-        observe: Observer,
-        *,
-        places: Places | None = None,
-        dial_rate: float = DIAL_RATE,
-        query_rate: float = QUERY_RATE,
-        address_rate: float = ADDRESS_RATE,
-    ) -> AbstractAsyncContextManager[Client]:
-        return open_client(
-            port=self.port,
-            bind=self.bind,
-            interface=self.interface,
-            proxy=self.proxy,
-            bootstrap=self.bootstrap,
-            dht=self.dht,
-            state=self.state,
-            observe=observe,
-            places=Places(self.max_peers, self.max_peers) if places is None and self.max_peers else places,
-            limits=self.limits,
-            encryption=self.encryption,
-            port_mapping=self.port_mapping,
-            lsd=self.lsd,
-            utp=self.utp,
-            dial_rate=dial_rate,
-            query_rate=query_rate,
-            address_rate=address_rate,
-        )
-
-    def open_node(
-        self, observe: Observer, default_port: int, read_only: bool | None = None
-    ) -> AbstractAsyncContextManager[DhtNode]:
-        return open_dht_node(
-            port=default_port if self.port is None else self.port,
-            bind=self.bind,
-            interface=self.interface,
-            proxy=self.proxy,
-            bootstrap=self.bootstrap,
-            state=self.dht_state,
-            observe=observe,
-            read_only=read_only,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """How a node that runs for long is bound, limited and watched."""
-
-    read_only: bool | None  # None: until it is known to be reachable
-    query_rate: float
-    answer_budget: int  # bytes/s
-    blocklist: Path | None
-    metrics: Address | None
-    control: Path | None
-
-    def open_node(
-        self, networking: Networking, observe: Observer, blocklist: Blocklist
-    ) -> AbstractAsyncContextManager[DhtNode]:
-        return open_dht_node(
-            port=NODE_PORT if networking.port is None else networking.port,
-            bind=networking.bind,
-            interface=networking.interface,
-            proxy=networking.proxy,
-            bootstrap=networking.bootstrap,
-            state=networking.dht_state,
-            observe=observe,
-            read_only=self.read_only,
-            query_rate=self.query_rate,
-            limits=AnswerLimits(byte_rate=self.answer_budget),
-            blocklist=blocklist,
-            port_mapping=networking.port_mapping,
-        )
+NETWORKING = ("port", "bind", "interface", "proxy", "bootstrap", "state", "dht", "peers", "encryption")
 
 
 def report_options(command: Command) -> Command:
@@ -158,14 +46,14 @@ def dht_options(command: Command) -> Command:
     @click.option(
         "--bind",
         multiple=True,
-        callback=_ips,
+        callback=values.ips,
         metavar="IP",
         help="Address to listen on and to send from, and no other; may be repeated, IPv6 too.  [default: all]",
     )
     @click.option("--interface", metavar="NAME", help="Network interface to use, and no other.  [default: any]")
     @click.option(
         "--proxy",
-        callback=_proxy,
+        callback=values.proxy,
         metavar="URL",
         help="SOCKS proxy to send everything through, socks5://[user:password@]host:port.  [default: none]",
     )
@@ -175,33 +63,14 @@ def dht_options(command: Command) -> Command:
     @click.option(
         "--bootstrap",
         multiple=True,
-        callback=_routers,
+        callback=values.routers,
         metavar="HOST:PORT[,...]",
         help="Nodes to join the DHT by, or 'none'; may be repeated.  [default: the well-known ones]",
     )
     @state_option
     @wraps(command)
-    def wrapped(
-        *args: Any,
-        port: int | None,
-        bind: tuple[str, ...],
-        interface: str | None,
-        proxy: str | None,
-        bootstrap: Sequence[Address],
-        state: Path,
-        **options: Any,
-    ) -> None:
-        networking = Networking(
-            port=port,
-            bind=bind or None,
-            interface=interface,
-            proxy=proxy,
-            bootstrap=bootstrap,
-            state=state,  # these two only where somebody asks for them
-            dht=options.pop("dht", True),
-            peers=options.pop("peers", ()),
-            encryption=Encryption(options.pop("encryption", Encryption.ALLOW)),
-        )
+    def wrapped(*args: Any, **options: Any) -> None:
+        networking = Networking(**{name: options.pop(name) for name in NETWORKING if name in options})
         command(*args, networking=networking, **options)
 
     return wrapped
@@ -263,7 +132,7 @@ def node_options(command: Command) -> Command:
     )
     @click.option(
         "--metrics",
-        callback=_optional_address,
+        callback=values.optional_address,
         metavar="HOST:PORT",
         help="Where Prometheus may read metrics.  [default: nowhere]",
     )
@@ -283,7 +152,7 @@ def swarm_options(command: Command) -> Command:
         "--peer",
         "peers",
         multiple=True,
-        callback=_addresses,
+        callback=values.addresses,
         metavar="HOST:PORT",
         help="A peer to connect to besides those the DHT names; may be repeated.",
     )
@@ -293,6 +162,7 @@ def swarm_options(command: Command) -> Command:
         type=click.Choice([policy.value for policy in Encryption]),
         default=Encryption.ALLOW.value,
         show_default=True,
+        callback=lambda context, parameter, text: Encryption(text),
         help="Of connections with peers: never, if they want it, first of all, or nothing else.",
     )
     return peers(no_dht(encryption(dht_options(command))))
@@ -314,25 +184,10 @@ def serve_option(command: Command) -> Command:
     """`--serve`; the command gets `serve`, and is a ServingCommand, so that the address may be left out."""
     return click.option(
         "--serve",
-        callback=_serving_address,
+        callback=values.serving_address,
         metavar="[HOST:][PORT]",
         help=f"Serve the files over HTTP while they download, for a player, until Ctrl-C.  [address: {SERVE_AT}]",
     )(command)
-
-
-class Rate(click.ParamType[float]):
-    """Bytes/s with a unit, such as `500k` or `2M`, the units of 1024."""
-
-    name = "rate"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?)(?:i?b)?(?:/s)?", str(value).strip(), re.I | re.A)
-        if match is None:
-            self.fail(f"{value!r} is no rate; write bytes a second, such as 500k or 2M", parameter, context)
-        rate = float(match[1]) * UNITS[match[2].lower()]
-        if not SLOWEST <= rate < inf:
-            self.fail(f"{value!r}: slower than 1k is too slow for any peer to wait for", parameter, context)
-        return rate
 
 
 def limit_options(command: Command) -> Command:
@@ -354,46 +209,3 @@ def limit_options(command: Command) -> Command:
         command(*args, networking=limited, **options)
 
     return wrapped
-
-
-def _ip(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no IP address") from None
-
-
-def _ips(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_ip(context, parameter, text) for text in texts)
-
-
-def _proxy(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    if text is not None:
-        try:
-            parse_proxy(text)
-        except LocalProtocolError as error:
-            raise click.BadParameter(str(error)) from None
-    return text
-
-
-def _optional_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
-    return None if text is None else _addresses(context, parameter, [text])[0]
-
-
-def _serving_address(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
-    if text is not None and text.removeprefix(":").isdecimal():
-        text = f"{SERVE_ON}:{text.removeprefix(':')}"
-    return _optional_address(context, parameter, text)
-
-
-def _addresses(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> tuple[Address, ...]:
-    try:
-        return tuple(split_host_port(part) for text in texts for part in text.split(","))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _routers(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> Sequence[Address]:
-    if not texts:
-        return DEFAULT_ROUTERS
-    return _addresses(context, parameter, [text for text in texts if text.lower() != "none"])

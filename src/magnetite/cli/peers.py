@@ -9,7 +9,8 @@ import click
 import trio
 
 from magnetite.cli.feeds import resolve
-from magnetite.cli.options import Networking, dht_options, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import DhtTally, Phase, Status
 from magnetite.cli.text import count

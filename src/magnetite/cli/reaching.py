@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from magnetite.cli.options import Command, Networking
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import Command
 from magnetite.net.portmap.mapping import PortMapping
 
 

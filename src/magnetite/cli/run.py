@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import NoReturn, TypeAlias
 
 import trio
@@ -16,6 +15,7 @@ import trio
 from magnetite.cli.exit_codes import ExitCode, exit_code
 from magnetite.cli.report import Report
 from magnetite.errors import MagnetiteError, Reason
+from magnetite.version import VERSION
 
 DRAIN = 1.0  # seconds that a slow reader of our output may take at the end
 
@@ -58,7 +58,7 @@ def run(verb: Verb, *, as_json: bool = False, verbosity: int = 0, serves: bool =
 async def _conduct(verb: Verb, report: Report, serves: bool) -> Ending:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(report.print_events)
-        await report.record("started", version=version("magnetite"))
+        await report.record("started", version=VERSION)
         try:
             ending = await _until_signal(verb, report, serves)
         except* MagnetiteError as group:

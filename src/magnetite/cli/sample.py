@@ -10,7 +10,8 @@ import click
 import trio
 
 from magnetite.cli.asking import asking
-from magnetite.cli.options import Networking, dht_options, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.text import count
 from magnetite.dht.crawl import CrawlTally

@@ -10,7 +10,8 @@ import trio
 
 from magnetite.cli.asking import asking
 from magnetite.cli.feeds import resolve
-from magnetite.cli.options import Networking, dht_options, report_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.text import count
 from magnetite.cli.torrent_argument import parse_link

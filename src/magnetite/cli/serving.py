@@ -10,10 +10,10 @@ from typing import Final
 import click
 
 from magnetite.background import background
-from magnetite.cli.options import SERVE_AT
 from magnetite.cli.report import Report
-from magnetite.client import Address
+from magnetite.cli.values import SERVE_AT
 from magnetite.download import Download
+from magnetite.endpoint import Address
 from magnetite.web.listeners import tcp_listener
 
 FLAG: Final = "--serve"

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from magnetite.cli.create import hash_files, report_created, save_torrent
-from magnetite.cli.options import Networking, limit_options, report_options, swarm_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import limit_options, report_options, swarm_options
 from magnetite.cli.reaching import reach_options
 from magnetite.cli.report import Report
 from magnetite.cli.seeding import give_back

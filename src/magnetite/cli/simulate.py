@@ -21,9 +21,10 @@ from magnetite.errors import Reason, StudyError
 from magnetite.study.figures import Figures, Table
 from magnetite.study.page import write_page
 from magnetite.study.performing import Failure
-from magnetite.study.points import Point, overridden, points
+from magnetite.study.points import Point, points
 from magnetite.study.pool import hash_seed
 from magnetite.study.report import frame_of
+from magnetite.study.settings import overridden
 from magnetite.study.study import Setup, Study, find, load, names, question_of, read
 from magnetite.study.sweep import Outcome, Progress, Runs, sweep
 

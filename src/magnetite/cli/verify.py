@@ -11,7 +11,8 @@ from typing import Final
 import click
 import trio
 
-from magnetite.cli.options import Networking, folder_option, report_options, swarm_options
+from magnetite.cli.networking import Networking
+from magnetite.cli.options import folder_option, report_options, swarm_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import count, printable, shortened, size

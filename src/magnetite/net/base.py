@@ -50,7 +50,10 @@ class ByteStream(Protocol):
     def remote(self) -> Endpoint: ...
 
     async def receive_into(self, buffer: bytearray | memoryview) -> int:
-        """Fill the front of `buffer` with what is there, at least a byte; 0 at the end. Raises NetworkError."""
+        """Fill the front of `buffer` with what is there, at least a byte; 0 at the end. Raises NetworkError.
+
+        It is filled at the very end, without a checkpoint behind: many may wait with one and the same buffer.
+        """
         ...
 
     async def send_all(self, *buffers: Buffer) -> None:

@@ -15,7 +15,6 @@ VERSION: Final = 5
 PASSWORD_VERSION: Final = 1  # of RFC 1929
 DEFAULT_PORT: Final = 1080
 LONGEST_NAME: Final = 255  # bytes of a host name, user or password: the length is one byte
-NO_METHOD: Final = 0xFF
 
 Destination: TypeAlias = Endpoint | tuple[str, int]
 """Where to: an endpoint, or a host name, which the proxy looks up, and a port."""

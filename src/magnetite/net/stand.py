@@ -21,6 +21,17 @@ Bind: TypeAlias = str | Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
+class Footing:
+    """What is asked of `open_stand`; `open_client` explains each."""
+
+    port: int | None
+    bind: Bind
+    interface: str | None
+    proxy: str | None
+    port_mapping: PortMapping
+
+
+@dataclass(frozen=True, slots=True)
 class Stand:
     """Made by `open_stand`. `mapping_methods` are those by which a router may be asked, in order; perhaps none."""
 
@@ -33,31 +44,27 @@ class Stand:
 
 @asynccontextmanager
 async def open_stand(
+    wanted: Footing,
     network: Network | None,
-    port: int | None,
     *,
-    bind: Bind,
-    interface: str | None,
-    proxy: str | None,
-    port_mapping: PortMapping,
     rng: Random,
     emit: Emit,
     listen: bool = True,
     needs_datagrams: bool = True,
 ) -> AsyncIterator[Stand]:
-    """Open `port` as `open_client` says; all is closed with the block. Behind a proxy nobody's router is asked.
+    """Open what is `wanted`; all is closed with the block. Behind a proxy nobody's router is asked.
 
     Raises NetworkError if it cannot be bound, or the proxy does not do what is needed, and LocalProtocolError for a
     `proxy` that is none.
     """
-    addresses = (bind,) if isinstance(bind, str) else bind
-    methods = methods_of(port_mapping, is_tied=interface is not None or addresses is not None)
-    via = None if proxy is None else parse_proxy(proxy)
+    addresses = (wanted.bind,) if isinstance(wanted.bind, str) else wanted.bind
+    methods = methods_of(wanted.port_mapping, is_tied=wanted.interface is not None or addresses is not None)
+    via = None if wanted.proxy is None else parse_proxy(wanted.proxy)
     async with AsyncExitStack() as stack:
-        network = await stack.enter_async_context(open_outlet(network, addresses, interface, via, emit))
+        network = await stack.enter_async_context(open_outlet(network, addresses, wanted.interface, via, emit))
         if via is None:
-            ports = await stack.enter_async_context(open_ports(network, addresses, port, listen=listen))
+            ports = await stack.enter_async_context(open_ports(network, addresses, wanted.port, listen=listen))
         else:
             ports = await stack.enter_async_context(open_proxied_ports(network, needed=needs_datagrams))
-        home = Home(network, ports.local, interface, rng, emit)
+        home = Home(network, ports.local, wanted.interface, rng, emit)
         yield Stand(network, ports, home, methods if via is None else (), via is not None)

@@ -39,14 +39,10 @@ class TcpStream:
         self._is_closed = False
 
     async def receive_into(self, buffer: bytearray | memoryview) -> int:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        length = self._receive_now(buffer)
-        if length is not None:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        while length is None:
+        await trio.lowlevel.checkpoint()  # not behind the read, for then the buffer would not be ours alone
+        while (length := self._receive_now(buffer)) is None:
             with suppress(trio.ClosedResourceError):  # told by _receive_now
                 await trio.lowlevel.wait_readable(self._socket)
-            length = self._receive_now(buffer)
         return length
 
     def _receive_now(self, buffer: bytearray | memoryview) -> int | None:
@@ -59,7 +55,7 @@ class TcpStream:
             raise lost(error, f"cannot receive from {self.remote}") from error
 
     async def send_all(self, *buffers: Buffer) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         unsent = list(buffers)
         first = 0
         while first < len(unsent):
@@ -69,6 +65,7 @@ class TcpStream:
                     await trio.lowlevel.wait_writable(self._socket)
             else:
                 first = _advance(unsent, first, sent)
+        await trio.lowlevel.cancel_shielded_checkpoint()  # after the send, so that others' turns do not delay it
 
     def _send_now(self, buffers: list[Buffer]) -> int | None:
         """How much the kernel took; None if it has no room."""
@@ -128,7 +125,7 @@ def listen(local: Endpoint, tie: Tie | None = None) -> TcpListener:
 
 async def connect(remote: Endpoint, local_ip: str | None = None, tie: Tie | None = None) -> TcpStream:
     """Raises NetworkError(REFUSED, UNREACHABLE or CONNECT_TIMEOUT)."""
-    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint_if_cancelled()
     try:
         with new_socket(socket.SOCK_STREAM, remote, tie) as opened:
             if local_ip is not None:
@@ -148,6 +145,8 @@ async def _connect(opened: socket.socket, remote: Endpoint) -> None:
         failed = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failed:
             raise OSError(failed, os.strerror(failed)) from None
+    else:
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
 
 def _accepted(connected: socket.socket, address: tuple[object, ...]) -> TcpStream:

@@ -13,11 +13,11 @@ from magnetite.net.portmap.mapping import IpProtocol
 from magnetite.net.portmap.natpmp import (
     ExternalAddress,
     Mapped,
-    Refusal,
     decode_reply,
     encode_address_request,
     encode_map_request,
 )
+from magnetite.net.portmap.refusal import Refusal
 
 
 def test_requests_are_those_of_the_rfc() -> None:
@@ -30,12 +30,11 @@ def test_answers_are_those_of_the_rfc() -> None:
     assert decode_reply(bytes.fromhex("00800000" + "00000064" + "c6336407")) == ExternalAddress(100, "198.51.100.7")
     mapped = bytes.fromhex("00820000" + "00000064" + "1ae1" + "1ae2" + "00000e10")
     assert decode_reply(mapped) == Mapped(100, IpProtocol.TCP, 6881, 6882, 3600)
-    assert decode_reply(bytes.fromhex("00810002" + "00000064")) == Refusal(100, 1, 2)
 
 
 def test_a_refusal_says_why() -> None:
-    assert Refusal(0, 1, 2).text == "not authorised"
-    assert Refusal(0, 1, 77).text == "NAT-PMP result 77"
+    for result, text in ((2, "not authorised"), (77, "NAT-PMP result 77")):
+        assert decode_reply(bytes.fromhex(f"0081{result:04x}" + "00000064")) == Refusal(100, 1, result, text)
 
 
 @given(st.binary(max_size=64))

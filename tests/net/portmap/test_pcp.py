@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from magnetite.errors import RemoteProtocolError
 from magnetite.net.portmap.mapping import IpProtocol
-from magnetite.net.portmap.pcp import Announced, Mapped, Refusal, decode_reply, encode_announce, encode_map_request
+from magnetite.net.portmap.pcp import Announced, Mapped, decode_reply, encode_announce, encode_map_request
+from magnetite.net.portmap.refusal import Refusal
 
 NONCE = bytes(range(12))
 OWN = "00000000000000000000ffffc0a80702"  # 192.168.7.2
@@ -30,7 +31,6 @@ def test_answers_are_those_of_the_rfc() -> None:
     assert decode_reply(bytes.fromhex("0280" + "0000" + "00000000" + "00000064" + "00" * 12)) == Announced(100)
     mapped = decode_reply(bytes.fromhex(HEAD + MAPPING))
     assert mapped == Mapped(100, NONCE, IpProtocol.TCP, 6881, 6882, "198.51.100.7", 3600)
-    assert decode_reply(bytes.fromhex("0281" + "0008" + "0000001e" + "00000064" + "00" * 12)) == Refusal(100, 1, 8)
 
 
 def test_options_behind_a_mapping_are_not_looked_at() -> None:
@@ -38,12 +38,13 @@ def test_options_behind_a_mapping_are_not_looked_at() -> None:
 
 
 def test_a_router_that_speaks_natpmp_alone_says_that_it_does_not_understand() -> None:
-    assert decode_reply(bytes.fromhex("00800001" + "00000064")) == Refusal(100, 0, 1)
+    assert decode_reply(bytes.fromhex("00800001" + "00000064")) == Refusal(100, 0, 1, "unsupported version")
 
 
 def test_a_refusal_says_why() -> None:
-    assert Refusal(0, 1, 8).text == "out of resources"
-    assert Refusal(0, 1, 200).text == "PCP result 200"
+    for result, text in ((8, "out of resources"), (200, "PCP result 200")):
+        refusal = bytes.fromhex("0281" + f"{result:04x}" + "0000001e" + "00000064" + "00" * 12)
+        assert decode_reply(refusal) == Refusal(100, 1, result, text)
 
 
 @pytest.mark.parametrize("data", [encode_announce("192.168.7.2"), bytes.fromhex(HEAD), bytes.fromhex(HEAD) * 100])

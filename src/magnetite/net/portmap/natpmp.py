@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from magnetite.errors import RemoteProtocolError
 from magnetite.net.portmap.mapping import IpProtocol
+from magnetite.net.portmap.refusal import Refusal
 
 VERSION: Final = 0
 ADDRESS: Final = 0  # opcode
@@ -41,18 +42,6 @@ class Mapped(Struct, frozen=True):
     lifetime: int  # seconds; 0 says that it is gone
 
 
-class Refusal(Struct, frozen=True):
-    """`opcode` is that of the request."""
-
-    epoch: int
-    opcode: int
-    result: int
-
-    @property
-    def text(self) -> str:
-        return RESULTS.get(self.result, f"NAT-PMP result {self.result}")
-
-
 Reply: TypeAlias = ExternalAddress | Mapped | Refusal
 
 
@@ -74,10 +63,14 @@ def decode_reply(data: bytes) -> Reply:
     if version != VERSION or opcode < REPLY:
         raise RemoteProtocolError("no NAT-PMP answer")
     if result:
-        return Refusal(epoch, opcode - REPLY, result)
+        return _refusal(epoch, opcode - REPLY, result)
     if opcode == REPLY + ADDRESS and len(data) == _HEAD.size + 4:
         return ExternalAddress(epoch, inet_ntop(AF_INET, data[_HEAD.size :]))
     for protocol, number in MAP_OPCODES.items():
         if opcode == REPLY + number and len(data) == _HEAD.size + _MAPPING.size:
             return Mapped(epoch, protocol, *_MAPPING.unpack_from(data, _HEAD.size))
     raise RemoteProtocolError(f"NAT-PMP answer {opcode} of {len(data)} bytes")
+
+
+def _refusal(epoch: int, opcode: int, result: int) -> Refusal:
+    return Refusal(epoch, opcode, result, RESULTS.get(result, f"NAT-PMP result {result}"))

@@ -10,7 +10,8 @@ from magnetite.net.portmap import natpmp
 from magnetite.net.portmap.asking import ask
 from magnetite.net.portmap.epoch import EpochWatch
 from magnetite.net.portmap.mapping import LIFETIME, PORT, IpProtocol, Lease, PortMapping, refused
-from magnetite.net.portmap.natpmp import ExternalAddress, Mapped, Refusal
+from magnetite.net.portmap.natpmp import ExternalAddress, Mapped
+from magnetite.net.portmap.refusal import Refusal
 
 
 class NatPmpGateway:

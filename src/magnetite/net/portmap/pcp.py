@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from magnetite.errors import RemoteProtocolError
 from magnetite.net.portmap.mapping import IpProtocol
+from magnetite.net.portmap.refusal import Refusal
 
 VERSION: Final = 2
 ANNOUNCE, MAP = 0, 1  # opcodes
@@ -56,18 +57,6 @@ class Mapped(Struct, frozen=True):
     lifetime: int  # seconds; 0 says that it is gone
 
 
-class Refusal(Struct, frozen=True):
-    """`opcode` is that of the request."""
-
-    epoch: int
-    opcode: int
-    result: int
-
-    @property
-    def text(self) -> str:
-        return RESULTS.get(self.result, f"PCP result {self.result}")
-
-
 Reply: TypeAlias = Announced | Mapped | Refusal
 
 
@@ -90,7 +79,7 @@ def decode_reply(data: bytes) -> Reply:
     A gateway that speaks another version, NAT-PMP for one, says so in its own (RFC 6887, 9 and appendix A): a Refusal.
     """
     if len(data) >= 8 and data[0] != VERSION and data[1] & REPLY and 1 in data[2:4]:
-        return Refusal(int.from_bytes(data[4:8], "big"), data[1] & ~REPLY, 1)
+        return _refusal(int.from_bytes(data[4:8], "big"), data[1] & ~REPLY, 1)
     if not _HEAD.size <= len(data) <= LONGEST or len(data) % 4:
         raise RemoteProtocolError(f"PCP answer of {len(data)} bytes")
     version, opcode, result, lifetime, epoch = _HEAD.unpack_from(data)
@@ -98,7 +87,7 @@ def decode_reply(data: bytes) -> Reply:
         raise RemoteProtocolError("no PCP answer")
     opcode -= REPLY
     if result:
-        return Refusal(epoch, opcode, result)
+        return _refusal(epoch, opcode, result)
     if opcode == ANNOUNCE:
         return Announced(epoch)
     if opcode != MAP or len(data) < _HEAD.size + _MAP.size:
@@ -119,3 +108,7 @@ def _packed(ip: str) -> bytes:
 def _textual(packed: bytes) -> str:
     address = IPv6Address(packed)
     return str(address.ipv4_mapped or address)
+
+
+def _refusal(epoch: int, opcode: int, result: int) -> Refusal:
+    return Refusal(epoch, opcode, result, RESULTS.get(result, f"PCP result {result}"))

@@ -12,7 +12,8 @@ from magnetite.net.portmap import pcp
 from magnetite.net.portmap.asking import ask
 from magnetite.net.portmap.epoch import EpochWatch
 from magnetite.net.portmap.mapping import LIFETIME, PORT, IpProtocol, Lease, PortMapping, refused
-from magnetite.net.portmap.pcp import Announced, Mapped, Refusal
+from magnetite.net.portmap.pcp import Announced, Mapped
+from magnetite.net.portmap.refusal import Refusal
 
 
 class PcpGateway:
