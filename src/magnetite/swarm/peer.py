@@ -198,7 +198,7 @@ class Peer:
             self.outbox.put(KeepAlive())
 
     def probe(self, now: float) -> None:
-        """It owes us something, and is silent. Where nothing is on its way to it, no transport finds out that it is gone.
+        """It owes us something, and is silent. Where nothing is on its way to it, no transport finds that it is gone.
 
         Others give a connection of uTP up after three losses of a packet, and do not say so.
         """
