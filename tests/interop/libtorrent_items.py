@@ -10,7 +10,7 @@ from hashlib import sha512
 
 import libtorrent as lt
 
-PATIENCE = 20  # seconds
+PATIENCE = 50  # seconds; lookups wait 15 for each node that has left
 AGAIN = 5.0  # seconds; a node that has just joined may not find anybody yet
 
 ALERTS = {

@@ -77,7 +77,7 @@ def theirs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             assert process.poll() is None, log.read_text()
             return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
-        wait_until(lambda: len(results()) == len(actions), 60, f"client {client}")
+        wait_until(lambda: len(results()) == len(actions), 120, f"client {client}")
         return results()
 
     yield call
