@@ -21,7 +21,7 @@ import magnetite
 from tests.benchmarks import transfer_magnet
 from tests.benchmarks.figures import Figure, Measure, print_table
 from tests.benchmarks.transfer_clients import PATIENCE, Run, download, seed, seeding
-from tests.benchmarks.transfer_payload import Payload, many_files, one_file, scratch
+from tests.benchmarks.transfer_payload import Payload, many_files, one_file, scratch, warm
 from tests.benchmarks.transfer_process import Stalled, python, started
 
 KIB = 1 << 10
@@ -57,11 +57,15 @@ class Medians:
 # -- taking turns ----------------------------------------------------------------------------------------------------
 
 
-def in_turns(clients: Sequence[str], runs: int, measure: Callable[[str, Path], Run], folder: Path) -> Runs:
-    """`measure` for each client in turn, in an empty folder each time. Raises Stalled, naming the client."""
+def in_turns(clients: Sequence[str], runs: int, measure: Callable[[str, Path], Run], folder: Path, length: int) -> Runs:
+    """`measure` for each client in turn, which writes `length` bytes, in an empty folder each time.
+
+    Raises Stalled, naming the client.
+    """
     taken: Runs = {client: [] for client in clients}
     for _ in range(runs):
         for client in clients:
+            warm(folder, length)
             with emptied(folder / "run") as place:
                 try:
                     taken[client].append(measure(client, place))
@@ -90,7 +94,7 @@ def downloads(
             def measure(client: str, place: Path) -> Run:
                 return download(client, payload, all_seeds, place)
 
-            taken = in_turns(clients, runs, measure, folder)
+            taken = in_turns(clients, runs, measure, folder, needed)
     return {client: Medians.of(each, payload.length) for client, each in taken.items()}
 
 
@@ -192,7 +196,7 @@ def seed_one_leech(quick: bool) -> list[Figure]:
         def measure(client: str, place: Path) -> Run:
             return seed(client, payload, place)
 
-        taken = in_turns(["magnetite", "libtorrent", "aria2c"], runs, measure, folder)
+        taken = in_turns(["magnetite", "libtorrent", "aria2c"], runs, measure, folder, length)
     ours, libtorrent, aria2 = (Medians.of(each, length) for each in taken.values())
     what = "seed to one libtorrent leech"
     return [

@@ -34,7 +34,7 @@ def rc4(quick: bool) -> list[Figure]:
                 client, *options = WAYS[way]
                 return download(client, payload, seeds, place, *options)
 
-            taken = in_turns(list(WAYS), runs, measure, folder)
+            taken = in_turns(list(WAYS), runs, measure, folder, length)
     ours, ours_plain, theirs, theirs_plain = (Medians.of(taken[way], length) for way in WAYS)
     return [
         rate_figure("rc4 download, one seed, against plain", 0.6, ours, ours_plain),

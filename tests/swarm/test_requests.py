@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from magnetite.swarm import begun_pieces
 from magnetite.swarm.block_set import requests_for
 from magnetite.swarm.partial import PartialPiece
-from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, RequestBook
+from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, ENDGAME_PATIENCE, RequestBook
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.pieces import everything, indices
 from magnetite.wire.messages import BLOCK_LENGTH, Block, BlockRequest
@@ -141,7 +141,8 @@ class Swarming(RuleBasedStateMachine):
             assert again == chosen, "a block that nobody owes comes first"
             assert not self.book.picker.open
             assert not [p for p in self.book.begun.partials.values() if p.has_unrequested and p.only is None]
-            assert all(len(before[request]) < ENDGAME_COPIES for request in again)
+            slow = self.book._slow(self.now)
+            assert all(len(set(before[request]) - slow) < ENDGAME_COPIES for request in again)
         remote.inbox += chosen
 
     @precondition(lambda self: any(remote.inbox for remote in self.here))
@@ -418,6 +419,16 @@ def test_near_the_end_a_block_is_asked_of_three_and_the_first_copy_frees_the_oth
     arrivals = book.on_blocks(remotes[1], [remotes[1].block(asked[0][0])], 1)
     assert arrivals.cancel == [(remotes[0], asked[0][0]), (remotes[2], asked[0][0])]
     assert [book.owed(remote) for remote in remotes] == [1, 1, 1, 0]
+
+
+def test_near_the_end_three_slow_ones_do_not_keep_the_last_blocks_from_the_rest():
+    remotes = [Remote(name, ALL) for name in "abcd"]
+    book = book_of(*remotes, wanted=0b1)
+    asked = [book.next_requests(remote, ALL, 9, 0) for remote in remotes]
+    assert asked[3] == []
+    book.on_blocks(remotes[1], [remotes[1].block(asked[0][0])], ENDGAME_PATIENCE - 0.1)
+    assert book.next_requests(remotes[3], ALL, 9, ENDGAME_PATIENCE - 0.1) == []
+    assert book.next_requests(remotes[3], ALL, 9, ENDGAME_PATIENCE) == asked[0][1:]
 
 
 def test_while_a_block_is_free_for_somebody_none_is_asked_twice():

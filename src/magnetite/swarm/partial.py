@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Generic, TypeVar
 
 from magnetite.swarm.block_set import lowest, requests_for
@@ -80,13 +80,14 @@ class PartialPiece(Generic[P]):
             self._asked[peer] = self._asked.get(peer, 0) | chosen
         return chosen
 
-    def request_again(self, peer: P, most: int, copies: int) -> int:
-        """Ask `peer` too for blocks that fewer than `copies` others owe us (endgame)."""
-        owed_by = [0] * copies  # blocks that one peer at least owes us, two at least, ...
-        for blocks in self._asked.values():
-            for level in range(copies):
+    def request_again(self, peer: P, most: int, copies: int, slow: Container[P] = ()) -> int:
+        """Ask `peer` too for blocks that fewer than `copies` others owe us (endgame), the `slow` ones not counted."""
+        owed, owed_by = 0, [0] * copies  # blocks that anybody owes us; that one peer at least does, two at least, ...
+        for other, blocks in self._asked.items():
+            owed |= blocks
+            for level in range(copies if other not in slow else 0):
                 blocks, owed_by[level] = blocks & owed_by[level], blocks | owed_by[level]
-        chosen = lowest(owed_by[0] & ~owed_by[-1] & ~self._asked.get(peer, 0), max(0, most))
+        chosen = lowest(owed & ~owed_by[-1] & ~self._asked.get(peer, 0), max(0, most))
         if chosen:
             self._asked[peer] = self._asked.get(peer, 0) | chosen
         return chosen

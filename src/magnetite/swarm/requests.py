@@ -20,7 +20,8 @@ from magnetite.torrent.pieces import of as pieces_of
 from magnetite.wire.messages import BLOCK_LENGTH, Block, BlockRequest
 
 BLOCK_TIMEOUT = 20.0  # seconds without a single block, then what a peer owes us may be asked of others
-ENDGAME_COPIES = 3  # peers asked for one block when nothing else is left to ask for
+ENDGAME_COPIES = 3  # peers asked for one block when nothing else is left to ask for, not counting
+ENDGAME_PATIENCE = 2.0  # seconds without a block: those from whom none has come for so long
 
 NO_BUFFER = memoryview(b"")
 PIECE_OF = attrgetter("piece")
@@ -120,11 +121,16 @@ class RequestBook(Generic[P]):
             if not left:
                 return
         if left == most and self.begun.is_endgame():
+            slow = self._slow(now)
             for partial in self.begun.partials.values():
                 may_add = self.begun.may_add(peer, partial, pieces)
-                if may_add and (blocks := partial.request_again(peer, left, ENDGAME_COPIES)):
+                if may_add and (blocks := partial.request_again(peer, left, ENDGAME_COPIES, slow)):
                     left -= blocks.bit_count()
                     yield partial, blocks
+
+    def _slow(self, now: float) -> set[P]:
+        """Who owes us blocks, and has sent none for a while: three of them must not keep the last from the rest."""
+        return {peer for peer, debt in self._debts.items() if now - debt.progress_at >= ENDGAME_PATIENCE}
 
     def _late(self, peer: P, pieces: int, now: float) -> Iterator[PartialPiece[P]]:
         """Pieces which should be here by now, and the peer could help with."""
