@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, TypeVar
 
 import trio
 
@@ -19,39 +19,28 @@ from magnetite.errors import LocalProtocolError
 T = TypeVar("T")
 
 
-class _Job(Generic[T]):
-    """Whoever gets `claim` first decides: a thread, which does the work, or its task, which withdraws it."""
-
-    __slots__ = ("claim", "error", "result", "task", "work")
-
-    def __init__(self, work: Callable[[], T], task: trio.lowlevel.Task) -> None:
-        self.work = work
-        self.task = task
-        self.claim = Lock()
-        self.result: T
-        self.error: BaseException | None = None
-
-
 class Workers:
     """Runs jobs in threads, first come, first served. Whoever made it calls `aclose`, which ends the threads.
 
-    There are none until `start`, or the first job. `_done` is filled by them and emptied by the loop's thread.
+    `_waiting` holds the task of every job that is neither done nor withdrawn; only the loop's thread touches it.
     """
 
     def __init__(self, threads: int) -> None:
         self._count = threads
-        self._threads: list[Thread] = []
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="magnetite-disk")  # starts none until needed
         self._token = trio.lowlevel.current_trio_token()
-        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()  # None ends the thread that takes it
-        self._done: deque[_Job[Any]] = deque()
+        self._waiting: dict[Future[Any], trio.lowlevel.Task] = {}
+        self._done: deque[Future[Any]] = deque()
+        self._has_begun = False
         self._is_closed = False
 
     def start(self) -> None:
         """Have the threads before there is a job for them: on a busy machine they take milliseconds to begin."""
-        while len(self._threads) < self._count and not self._is_closed:
-            thread = Thread(target=self._work, name=f"magnetite-disk_{len(self._threads)}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        if not self._has_begun and not self._is_closed:
+            self._has_begun = True
+            all_there = Barrier(self._count)  # or the first would do the work of all
+            for _ in range(self._count):
+                self._executor.submit(all_there.wait)
 
     async def run(self, job: Callable[[], T]) -> T:
         """The job's result, or its exception.
@@ -61,43 +50,32 @@ class Workers:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._is_closed:
             raise LocalProtocolError("the worker threads are closed")
-        self.start()
-        mine = _Job(job, trio.lowlevel.current_task())
-        self._jobs.put(mine)
+        future = self._executor.submit(job)
+        self._waiting[future] = trio.lowlevel.current_task()
+        future.add_done_callback(self._report)
 
         def withdraw(_: object) -> trio.lowlevel.Abort:
-            return trio.lowlevel.Abort.SUCCEEDED if mine.claim.acquire(blocking=False) else trio.lowlevel.Abort.FAILED
+            if not future.cancel():
+                return trio.lowlevel.Abort.FAILED
+            del self._waiting[future]
+            return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(withdraw)
-        if mine.error is not None:
-            raise mine.error
-        return mine.result
+        return future.result()
 
     async def aclose(self) -> None:
         """Returns when every job is done and every thread has ended; safe to call twice, and not to be cancelled."""
-        if not self._is_closed:
-            self._is_closed = True
-            for _ in self._threads:
-                self._jobs.put(None)
+        self._is_closed = True
         with trio.CancelScope(shield=True):
-            if any(thread.is_alive() for thread in self._threads):
-                await trio.to_thread.run_sync(self._join)
+            await trio.to_thread.run_sync(self._executor.shutdown)
 
-    def _join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        """What each thread does."""
-        while (job := self._jobs.get()) is not None:
-            if job.claim.acquire(blocking=False):
-                try:
-                    job.result = job.work()
-                except BaseException as error:  # noqa: BLE001  # raised again in the task that waits for it
-                    job.error = error
-                self._done.append(job)
-                self._token.run_sync_soon(self._wake, idempotent=True)
+    def _report(self, future: Future[Any]) -> None:
+        """Called in a worker's thread, or in the loop's for a job that is withdrawn or was done at once."""
+        self._done.append(future)
+        self._token.run_sync_soon(self._wake, idempotent=True)
 
     def _wake(self) -> None:
         while self._done:
-            trio.lowlevel.reschedule(self._done.popleft().task)
+            task = self._waiting.pop(self._done.popleft(), None)
+            if task is not None:  # a withdrawn job's has gone on
+                trio.lowlevel.reschedule(task)
