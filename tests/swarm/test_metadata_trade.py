@@ -41,6 +41,19 @@ def test_whoever_claims_the_metadata_is_asked_for_it_and_what_is_right_is_told_o
     assert not blocks_asked(peer)
 
 
+def test_who_sends_metadata_unasked_is_not_missed_when_its_connection_breaks() -> None:
+    """Or it could have us dial it every few seconds."""
+    torrent = Torrent(None)
+    asked, unasked = torrent.peer(1), torrent.peer(2)
+    torrent.hear(asked, [claim()])
+    block = Extended(1, encode_metadata(MetadataData(0, SIZE, METAINFO.info)))
+    torrent.hear(unasked, [block])
+    torrent.hear(asked, [block])
+    for peer in (asked, unasked):
+        peer.close(Reason.CONNECTION_LOST)
+    assert (asked.is_missed, unasked.is_missed) == (True, False)
+
+
 def test_nobody_is_asked_while_the_torrent_is_paused() -> None:
     torrent = Torrent(None)
     peer = torrent.peer()

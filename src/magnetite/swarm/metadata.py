@@ -114,6 +114,11 @@ class MetadataFetch(Generic[P]):
             assembly.asked.setdefault(block, {})[peer] = now
         return chosen
 
+    def is_owed(self, peer: P, block: int) -> bool:
+        """Whether the peer was asked for the block, and has not answered."""
+        server = self._servers.get(peer)
+        return server is not None and block in server.owed
+
     def on_data(self, peer: P, block: int, total: int, data: bytes | memoryview) -> Outcome[P]:
         """A block came. It counts only where it was asked for and has the right length."""
         server = self._servers.get(peer)

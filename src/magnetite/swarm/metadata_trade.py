@@ -59,7 +59,7 @@ class MetadataTrade:
 
     def on_block(self, peer: Peer, block: int, total: int, data: bytes, now: float) -> None:
         if self._fetch is not None:
-            peer.gave_metadata = True
+            peer.gave_metadata |= self._fetch.is_owed(peer, block)
             self._follow(self._fetch.on_data(peer, block, total, data), peer, now)
 
     def on_reject(self, peer: Peer, block: int, now: float) -> None:

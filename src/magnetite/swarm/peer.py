@@ -99,7 +99,7 @@ class Peer:
         self.sent_at = now  # when it was last sent anything
         self.useful_at = now  # when either side last wanted something
         self.traded_at = now  # when a block last came or went
-        self.gave_metadata = False  # a block of it at least
+        self.gave_metadata = False  # a block of it at least, which it was asked for
         self.useful_messages = 0  # of one read: something followed from them
         self._tolerance = Tolerance(now)
         self._haves: list[int] = []  # from the messages of one read
