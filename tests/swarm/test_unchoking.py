@@ -30,23 +30,25 @@ def test_who_wants_nothing_for_a_moment_keeps_a_slot_that_nobody_else_needs() ->
     assert not peer.am_choking
 
 
-def test_a_slot_of_one_who_wants_nothing_is_for_the_next_who_does() -> None:
+def all_slots_taken() -> tuple[Torrent, Peer, list[Peer]]:
+    """The torrent, one who has a slot and wants nothing, and the others: all want something but the last."""
     torrent = Torrent()
     idle, *others = [torrent.peer(number) for number in range(1, SLOTS + 2)]
     torrent.hear(idle, [Interested(), NotInterested()])
     for peer in others[:-1]:
         torrent.hear(peer, [Interested()])
+    return torrent, idle, others
+
+
+def test_a_slot_of_one_who_wants_nothing_is_for_the_next_who_does() -> None:
+    torrent, idle, others = all_slots_taken()
     assert not idle.am_choking
     torrent.hear(others[-1], [Interested()])
     assert [peer.am_choking for peer in (idle, *others)] == [True] + [False] * SLOTS
 
 
 def test_after_a_round_no_more_are_unchoked_than_there_are_slots() -> None:
-    torrent = Torrent()
-    idle, *others = [torrent.peer(number) for number in range(1, SLOTS + 2)]
-    torrent.hear(idle, [Interested(), NotInterested()])
-    for peer in others[:-1]:
-        torrent.hear(peer, [Interested()])
+    torrent, idle, others = all_slots_taken()
     others[-1].peer_interested = True
     torrent.exchange.rechoke(NOW)
     assert [peer.am_choking for peer in (idle, *others)] == [True] + [False] * SLOTS

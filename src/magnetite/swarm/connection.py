@@ -6,6 +6,7 @@ The loops here only wait; what the bytes mean is the Peer's. This is the one pla
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import TypeAlias
 
@@ -33,40 +34,6 @@ async def converse(
 ) -> None:
     """Read and write until either side ends it; `peer.closing` says why. The stream is closed afterwards."""
 
-    async def read_loop() -> None:
-        peer.listening_since = inf
-        await _take_in(peer, connection.early, exchange, commits)
-        connection.wire.land_in(_landing())
-        while True:
-            throttle = exchange.throttles.down
-            peer.listening_since = trio.current_time()
-            buffer = connection.wire.buffer()
-            count = await connection.stream.receive_into(buffer if throttle is None else buffer[: throttle.turn])
-            if not count:
-                raise NetworkError(reason=Reason.CLOSED_BY_PEER)
-            peer.listening_since = inf
-            await _take_in(peer, connection.wire.received(count), exchange, commits)
-            if throttle is not None:
-                await trio.sleep_until(throttle.charge(count, trio.current_time()))
-
-    async def write_loop() -> None:
-        turn = -inf  # when blocks may be sent again, where that is limited; messages go at once
-        while True:
-            throttle = exchange.throttles.up
-            messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
-            if not messages and not requests:
-                await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf)
-                continue
-            blocks, length = await _load(requests, read_block, peer) if requests else ([], 0)
-            peer.sending_since = peer.sent_at = trio.current_time()
-            await connection.stream.send_all(*messages, *blocks)
-            peer.sending_since = inf
-            if length:
-                now = trio.current_time()
-                peer.uploaded.add(length, now)
-                if throttle is not None:
-                    turn = throttle.charge(length, now)
-
     async def guard(loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
@@ -78,10 +45,47 @@ async def converse(
             peer.hang_up = nursery.cancel_scope.cancel
             if peer.closing:  # before there was anything to hang up
                 return
-            nursery.start_soon(guard, write_loop)
-            await guard(read_loop)  # not in a task of its own: with fifty connections a torrent they take memory
+            nursery.start_soon(guard, partial(_write_forever, peer, connection, exchange, read_block))
+            # Not in a task of its own: with fifty connections a torrent they take memory.
+            await guard(partial(_read_forever, peer, connection, exchange, commits))
     finally:
         await connection.stream.aclose()
+
+
+async def _read_forever(peer: Peer, connection: Connection, exchange: Exchange, commits: CommitQueue) -> None:
+    peer.listening_since = inf
+    await _take_in(peer, connection.early, exchange, commits)
+    connection.wire.land_in(_landing())
+    while True:
+        throttle = exchange.throttles.down
+        peer.listening_since = trio.current_time()
+        buffer = connection.wire.buffer()
+        count = await connection.stream.receive_into(buffer if throttle is None else buffer[: throttle.turn])
+        if not count:
+            raise NetworkError(reason=Reason.CLOSED_BY_PEER)
+        peer.listening_since = inf
+        await _take_in(peer, connection.wire.received(count), exchange, commits)
+        if throttle is not None:
+            await trio.sleep_until(throttle.charge(count, trio.current_time()))
+
+
+async def _write_forever(peer: Peer, connection: Connection, exchange: Exchange, read_block: ReadBlock) -> None:
+    turn = -inf  # when blocks may be sent again, where that is limited; messages go at once
+    while True:
+        throttle = exchange.throttles.up
+        messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
+        if not messages and not requests:
+            await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf)
+            continue
+        blocks, length = await _load(requests, read_block, peer) if requests else ([], 0)
+        peer.sending_since = peer.sent_at = trio.current_time()
+        await connection.stream.send_all(*messages, *blocks)
+        peer.sending_since = inf
+        if length:
+            now = trio.current_time()
+            peer.uploaded.add(length, now)
+            if throttle is not None:
+                turn = throttle.charge(length, now)
 
 
 def _landing() -> memoryview:
