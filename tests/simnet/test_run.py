@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 from contextlib import aclosing
 from hashlib import blake2b
 from random import Random
@@ -146,6 +147,16 @@ def test_trios_scheduler_is_left_as_it_was() -> None:
     before = trio_run._ALLOW_DETERMINISTIC_SCHEDULING, trio_run._r.getstate()
     simnet.run(trio.sleep, 1, seed=3)
     assert (trio_run._ALLOW_DETERMINISTIC_SCHEDULING, trio_run._r.getstate()) == before
+
+
+def test_what_is_given_to_a_thread_is_done_at_once_by_the_loops_own() -> None:
+    before = trio.to_thread.run_sync
+
+    async def in_a_thread() -> int:
+        return await trio.to_thread.run_sync(threading.get_ident, abandon_on_cancel=True)
+
+    assert simnet.run(in_a_thread) == threading.get_ident()
+    assert trio.to_thread.run_sync is before
 
 
 if __name__ == "__main__":

@@ -63,6 +63,11 @@ async def test_threads_begin_with_the_first_job_or_before_and_end_with_their_own
         await workers.run(int)
 
 
+async def test_to_close_what_never_began_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(trio.to_thread, "run_sync")
+    await Workers(2).aclose()
+
+
 async def test_a_cancelled_job_that_has_not_begun_never_does() -> None:
     done = []
     gate = threading.Event()

@@ -28,14 +28,14 @@ def run(
 
     trio shuffles the tasks that may run at one instant. Two private switches of its scheduler make it shuffle a list
     of known order with a seeded generator; both are put back as they were. A third private name, its queue of runnable
-    tasks, tells the clock whether an event has woken anybody. Nothing real may be waited for inside:
-    no threads, no sockets.
+    tasks, tells the clock whether an event has woken anybody. Nothing real may be waited for inside: no sockets, and
+    what `trio.to_thread` is given is done at once, for nobody can repeat the instant at which a thread ends.
 
     Raises Stalled, after cancelling every task, when nothing can happen any more or the clock's limit is passed; and in
     the same way what an event raised that happened outside of all tasks.
     """
     clock = clock or VirtualClock()
-    with _deterministic(seed), _seldom_collecting():
+    with _deterministic(seed), _seldom_collecting(), _without_threads():
         return trio.run(_until_stalled, clock, async_fn, args, clock=clock)
 
 
@@ -60,6 +60,21 @@ def _seldom_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+@contextmanager
+def _without_threads() -> Iterator[None]:
+    before = trio.to_thread.run_sync
+    trio.to_thread.run_sync = _done_at_once  # type: ignore[assignment]  # it has no use for the options of threads
+    try:
+        yield
+    finally:
+        trio.to_thread.run_sync = before
+
+
+async def _done_at_once(work: Callable[[Unpack[Ts]], T], *args: *Ts, **_: object) -> T:
+    await trio.lowlevel.checkpoint()
+    return work(*args)
 
 
 async def _until_stalled(clock: VirtualClock, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], args: tuple[*Ts]) -> T:

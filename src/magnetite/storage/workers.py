@@ -50,6 +50,7 @@ class Workers:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._is_closed:
             raise LocalProtocolError("the worker threads are closed")
+        self._has_begun = True
         future = self._executor.submit(job)
         self._waiting[future] = trio.lowlevel.current_task()
         future.add_done_callback(self._report)
@@ -66,8 +67,9 @@ class Workers:
     async def aclose(self) -> None:
         """Returns when every job is done and every thread has ended; safe to call twice, and not to be cancelled."""
         self._is_closed = True
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self._executor.shutdown)
+        if self._has_begun:  # in virtual time nothing may wait for a thread, not even for the end of none
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._executor.shutdown)
 
     def _report(self, future: Future[Any]) -> None:
         """Called in a worker's thread, or in the loop's for a job that is withdrawn or was done at once."""
