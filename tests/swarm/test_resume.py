@@ -54,6 +54,13 @@ def resources() -> tuple[int, int, bool]:
     return len(os.listdir("/proc/self/fd")), trio.lowlevel.current_statistics().tasks_living, threads > 2 * THREADS
 
 
+def opened_below(folder: Path) -> list[str]:
+    """What this process has open there."""
+    with os.scandir("/proc/self/fd") as descriptors:
+        targets = [os.readlink(each.path) for each in descriptors if os.path.exists(each.path)]
+    return [target for target in targets if target.startswith(str(folder))]
+
+
 async def some_pieces(download: Download, count: int) -> None:
     await until(lambda: download.progress().pieces_present >= count)
 
@@ -155,6 +162,7 @@ async def test_a_folder_in_the_way_ends_the_download_with_one_error(tmp_path: Pa
             download = await client.add(metainfo, into=tmp_path / "leech", peers=[("127.0.0.1", seed.port)])
             with pytest.raises(StorageError):
                 await download.completed()
+            assert not opened_below(tmp_path / "leech")  # though the error, and where it came from, is kept
             assert download.error is not None
             assert download.error.reason is Reason.FILES_IN_THE_WAY
         assert sum(isinstance(event, DownloadFailed) for event in events) == 1
