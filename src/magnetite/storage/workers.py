@@ -27,7 +27,7 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self._count = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="magnetite-disk")  # starts none until needed
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="magnetite-disk")  # none yet
         self._token = trio.lowlevel.current_trio_token()
         self._waiting: dict[Future[Any], trio.lowlevel.Task] = {}
         self._done: deque[Future[Any]] = deque()
@@ -50,7 +50,7 @@ class Workers:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._is_closed:
             raise LocalProtocolError("the worker threads are closed")
-        self._has_begun = True
+        self.start()
         future = self._executor.submit(job)
         self._waiting[future] = trio.lowlevel.current_task()
         future.add_done_callback(self._report)
