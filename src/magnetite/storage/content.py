@@ -56,6 +56,7 @@ class Content:
         self._right = 0
         self._unsynced: set[int] = set()
         self._lock = Lock()  # of the two above
+        self._writing = Lock()  # one at a time writes to a file, and where the kernel sees to that the others spin
         self._claim = Claim(metainfo.info_hash)
         self._is_claimed = False
         self.want(wanted)
@@ -209,10 +210,9 @@ class Content:
         ):
             with self._lock:
                 self._unsynced.add(file)
-            for offset, data in parts:
-                while data:
-                    written = os.pwrite(descriptor, data, offset)
-                    data, offset = data[written:], offset + written
+            with self._writing:
+                for offset, data in parts:
+                    _write_all(descriptor, data, offset)
 
     def _read(self, span: Span) -> bytes:
         data = self._read_what_is_there(span)
@@ -257,6 +257,12 @@ class Content:
             except StorageError as error:
                 if not _is_gone(error) or self._is_ours(file):
                     raise  # else nothing of worth has gone with it
+
+
+def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
 
 
 def _read_without_waiting(descriptor: int, data: bytearray, offset: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 QUEUE_TIME = 3.0  # seconds of the peer's rate kept on request
 SHALLOWEST, DEEPEST = 4, 500  # blocks; 500 is what most clients accept (libtorrent's default reqq)
 FIRST_DEPTH = 16
-TOGETHER = 1024  # blocks on request from all peers, in shares,
-LEAST_SHARE = 64  # of so many blocks at least: as much is on its way to us at 10 MB/s and 100 ms
-REFILL = 4  # parts of the depth, of which one must be free before more is asked for
+TOGETHER = 2048  # blocks on request from all peers, in shares,
+LEAST_SHARE = 96  # of so many blocks at least: two thirds of it are on their way to us at 10 MB/s and 100 ms
+REFILL = 2  # parts of the depth, of which one must be free before more is asked for
 MEASURE_EVERY = 1.0  # seconds
 GROWTH = 1.1  # a rate must grow by this much a second to stay in slow start
 
@@ -34,10 +34,10 @@ class Pipeline:
         self._rate = 0.0  # blocks per second
 
     def room(self, owed: int, share: int) -> int:
-        """How many more blocks to ask for, of a peer that owes so many: a quarter of the depth at least, or none.
+        """How many more blocks to ask for, of a peer that owes so many: half of the depth at least, or none.
 
-        Requests are sent in bulk that way, and three quarters of the pipe are full meanwhile. The depth is never more
-        than `share`.
+        Requests are sent in bulk that way, which peers serve in bulk: eight of them spend a third less on it than if
+        they were asked a quarter at a time. Half of the pipe is full meanwhile. The depth is never more than `share`.
         """
         depth = min(self.depth, share)
         room = depth - owed
