@@ -238,7 +238,7 @@ async def test_a_failing_write_says_which_file_and_why_and_can_be_tried_again(tm
 
     async with open_storage(ONE, tmp_path) as storage:
         with monkeypatch.context() as patch:
-            patch.setattr(os, "pwrite", fail)
+            patch.setattr(os, "pwritev", fail)
             with pytest.raises(StorageError, match=r"file\.bin\.part: ") as raised:
                 await storage.commit([(0, ONE_DATA[:10_000])])
         assert raised.value.reason is reason
@@ -249,7 +249,7 @@ async def test_a_failing_write_says_which_file_and_why_and_can_be_tried_again(tm
 
 async def test_a_write_in_small_parts_is_carried_on(tmp_path, monkeypatch):
     pwrite = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:999], offset))
+    monkeypatch.setattr(os, "pwritev", lambda fd, data, offset: pwrite(fd, data[0][:999], offset))
     async with open_storage(METAINFO, tmp_path) as storage:
         await commit(storage)
     assert tree(tmp_path) == COMPLETE
@@ -349,7 +349,7 @@ async def test_killed_at_any_step_no_file_is_called_complete_that_is_not(tmp_pat
             await commit(storage, metainfo=ONE, data=ONE_DATA)
 
     with monkeypatch.context() as patch:
-        for name in ("pwrite", "fsync", "rename"):
+        for name in ("pwritev", "fsync", "rename"):
             patch.setattr(os, name, die_after(getattr(os, name)))
         with pytest.raises(Killed):
             await download()
@@ -475,6 +475,7 @@ async def test_cancelled_work_that_has_not_begun_never_happens(tmp_path, monkeyp
         return hashlib.sha1(*data)
 
     monkeypatch.setattr("magnetite.storage.content.sha1", slow)
+    monkeypatch.setattr("magnetite.storage.files.HASHED_AT_ONCE", 0)  # in threads, then
     metainfo = single(DATA, piece_length=1000)
     results = {}
 
@@ -498,14 +499,14 @@ async def test_cancelled_work_that_has_not_begun_never_happens(tmp_path, monkeyp
 
 async def test_a_cancelled_commit_returns_only_when_nobody_looks_at_the_buffer(tmp_path, monkeypatch):
     begun, gate = threading.Event(), threading.Event()
-    pwrite = os.pwrite
+    pwritev = os.pwritev
 
     def slow(*args):
         begun.set()
         gate.wait(10)
-        return pwrite(*args)
+        return pwritev(*args)
 
-    monkeypatch.setattr(os, "pwrite", slow)
+    monkeypatch.setattr(os, "pwritev", slow)
     buffer = bytearray(ONE_DATA[:10_000])
 
     async def commit_and_reuse(storage):

@@ -53,6 +53,14 @@ class Counted(RuleBasedStateMachine):
         assert set(indices(self.availability.rare)) == {p for p in range(COUNT) if self.counts[p] <= 1}
 
     @invariant()
+    def those_as_rare_as_a_piece_have_as_many_copies(self) -> None:
+        counts = self.counts
+        for piece in range(COUNT):
+            assert set(indices(self.availability.as_rare_as(piece))) == {
+                p for p in range(COUNT) if counts[p] == counts[piece]
+            }
+
+    @invariant()
     def there_are_no_more_levels_than_peers(self) -> None:
         assert len(self.availability._levels) <= len(self.peers) + 1
 

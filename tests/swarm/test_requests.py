@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from magnetite.swarm import begun_pieces
 from magnetite.swarm.block_set import requests_for
 from magnetite.swarm.partial import PartialPiece
+from magnetite.swarm.picker import PickingOrder
 from magnetite.swarm.requests import BLOCK_TIMEOUT, ENDGAME_COPIES, ENDGAME_PATIENCE, RequestBook
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.pieces import everything, indices
@@ -386,6 +387,42 @@ def test_a_begun_piece_is_finished_before_another_is_begun():
     second, third = book.next_requests(b, ALL, 2, 0)
     assert second == (first.piece, BLOCK_LENGTH, BLOCK_LENGTH)
     assert third.piece != first.piece
+
+
+def begun_by(book: RequestBook[Remote], remote: Remote, blocks: int) -> list[int]:
+    requests = book.next_requests(remote, remote.pieces, blocks, 0)
+    return list(dict.fromkeys(request.piece for request in requests))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_small_pieces_are_begun_side_by_side_as_far_as_they_are_as_rare(seed):
+    remote, other = Remote("one", 0b011111), Remote("other", 0b001000)
+    book = book_of(remote, other, seed=seed)
+    first, second, *_ = begun_by(book, remote, 4)
+    assert second == first + 1 or first == 3 or first + 1 in (3, 5)  # piece 3 has a copy more, and 5 it has not
+
+
+def test_runs_of_small_pieces_end(monkeypatch):
+    monkeypatch.setattr(begun_pieces, "RUN", 2 * PIECE_LENGTH)
+    remote = Remote("one", ALL)
+    runs = set()
+    for seed in range(20):
+        begun = begun_by(book_of(remote, seed=seed), remote, 6)
+        runs.add(begun[2] == begun[1] + 1)
+    assert runs == {True, False}
+
+
+@pytest.mark.parametrize("reason", ["suggestion", "priority"])
+def test_what_somebody_asks_for_by_piece_begins_no_run(reason):
+    remote = Remote("one", ALL)
+    for seed in range(10):
+        book = book_of(remote, seed=seed)
+        if reason == "suggestion":
+            book.begun.on_suggest(remote, 1)
+            book.begun.on_suggest(remote, 4)
+        else:
+            book.picker.order = PickingOrder(high=0b010010)
+        assert set(begun_by(book, remote, 4)) == {1, 4}
 
 
 def test_no_memory_is_kept_for_pieces_when_none_is_missing():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from errno import EOPNOTSUPP
 from functools import partial
 from hashlib import sha1
+from itertools import compress
 from threading import Lock
 
 from magnetite.errors import Reason, StorageError
@@ -15,6 +16,7 @@ from magnetite.storage.base import FileStat, Whole
 from magnetite.storage.claim import Claim
 from magnetite.storage.failures import naming
 from magnetite.storage.folder import Folder
+from magnetite.storage.gathering import write_parts
 from magnetite.storage.in_memory import is_in_memory
 from magnetite.storage.layout import Layout
 from magnetite.storage.open_files import OpenFiles
@@ -83,17 +85,24 @@ class Content:
             self._unsynced.difference_update(file for file in files if self._layout.is_missing(file))
 
     def commit(self, whole: Sequence[Whole]) -> list[bool]:
+        verdicts = self.are_right(whole)
+        self.write(compress(whole, verdicts))
+        return verdicts
+
+    def are_right(self, whole: Sequence[Whole]) -> list[bool]:
+        """Nothing but the hashing: it waits for nobody."""
+        return [sha1(data).digest() == self._metainfo.piece_hash(piece) for piece, data in whole]
+
+    def write(self, right: Iterable[Whole]) -> None:
         """What falls into one file is written in one go: around small pieces the rest costs more than the writing."""
         if not self._is_claimed:
             self._take_claim()
-        verdicts = [sha1(data).digest() == self._metainfo.piece_hash(piece) for piece, data in whole]
-        right = [each for each, is_right in zip(whole, verdicts, strict=True) if is_right]
+        right = list(right)
         with self._folder.staying():
             for file, parts in self._by_file(right).items():
                 self._write(file, parts)
         with self._lock:
             self._right |= pieces_of([piece for piece, _ in right])
-        return verdicts
 
     def _take_claim(self) -> None:
         with self._lock:
@@ -211,8 +220,7 @@ class Content:
             with self._lock:
                 self._unsynced.add(file)
             with self._writing:
-                for offset, data in parts:
-                    _write_all(descriptor, data, offset)
+                write_parts(descriptor, parts)
 
     def _read(self, span: Span) -> bytes:
         data = self._read_what_is_there(span)
@@ -257,12 +265,6 @@ class Content:
             except StorageError as error:
                 if not _is_gone(error) or self._is_ours(file):
                     raise  # else nothing of worth has gone with it
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
 
 
 def _read_without_waiting(descriptor: int, data: bytearray, offset: int) -> int:

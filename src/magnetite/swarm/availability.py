@@ -56,6 +56,10 @@ class Availability:
         """How many connected peers have the piece."""
         return next(level for level, mask in enumerate(self._levels) if mask >> piece & 1)
 
+    def as_rare_as(self, piece: int) -> int:
+        """Mask of the pieces that as many connected peers have as this one."""
+        return next(mask for mask in self._levels if mask >> piece & 1)
+
     def copies(self) -> int:
         """How many whole copies the connected peers hold between them."""
         return next((level for level, mask in enumerate(self._levels) if mask), 0)

@@ -17,6 +17,8 @@ from magnetite.torrent.pieces import of as mask_of
 MOST_SUGGESTIONS: Final = 32  # of one peer, the oldest forgotten first
 PARTIAL_BYTES: Final = 128 << 20  # in unfinished pieces, at most; two pieces are always allowed
 
+RUN: Final = 256 << 10  # bytes of small pieces that are begun together; the usual piece has as many
+
 P = TypeVar("P", bound=Hashable)  # a peer, as an opaque key
 
 
@@ -98,6 +100,22 @@ class BegunPieces(Generic[P]):
                 yield partial
         while (begun := self._begin(peer, pieces)) is not None:
             yield begun
+            yield from self._beside(begun, peer, pieces)
+
+    def _beside(self, first: PartialPiece[P], peer: P, pieces: int) -> Iterator[PartialPiece[P]]:
+        """New pieces behind one that was just begun, if they are small: as many as make up RUN, and are as rare.
+
+        What lies side by side is written, and read by the peer, in one go; to pick each small piece by itself takes as
+        long as all else that is done for it. Suggestions and priorities are about each piece, and come first.
+        """
+        behind, count, order = first.piece + 1, RUN // self._map.piece_length - 1, self.picker.order
+        if count <= 0 or order.high or order.low or self._suggested.get(peer):
+            return
+        alike = self.picker.availability.as_rare_as(first.piece) & self.picker.open & pieces
+        run = alike >> behind & (1 << count) - 1
+        while run & 1 and (begun := self._begin(peer, 1 << behind)) is not None:
+            yield begun
+            run, behind = run >> 1, behind + 1
 
     def _due(self, peer: P, pieces: int, deadlines: Deadlines) -> Iterator[PartialPiece[P]]:
         fresh = pieces & self.picker.open & deadlines.pieces
