@@ -109,7 +109,7 @@ def run_seed(path: str, folder: str, sessions: int, first_address: int, *, encry
         seed.connected = 0.0
 
 
-def run_leech(path: str, folder: str, peers: list[str], *, encrypting: bool, untuned: bool) -> None:
+def run_leech(path: str, folder: str, peers: list[str], *, encrypting: bool, untuned: bool = False) -> None:
     session = open_session("127.0.0.1", RC4_ALONE if encrypting else {}, PLAIN_TCP if untuned else FAST)
     print("ready", flush=True)
     sys.stdin.readline()
