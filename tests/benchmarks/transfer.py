@@ -20,7 +20,7 @@ from statistics import median
 import magnetite
 from tests.benchmarks import transfer_magnet
 from tests.benchmarks.figures import Figure, Measure, print_table
-from tests.benchmarks.transfer_clients import PATIENCE, TUNED, UNTUNED, Run, download, seed, seeding
+from tests.benchmarks.transfer_clients import PATIENCE, Run, download, seed, seeding
 from tests.benchmarks.transfer_payload import Payload, many_files, one_file, scratch, warm
 from tests.benchmarks.transfer_process import Stalled, python, started
 
@@ -98,14 +98,14 @@ def downloads(
     return {client: Medians.of(each, payload.length) for client, each in taken.items()}
 
 
-def of_one_file(length: int, piece_length: int, rivals: Sequence[str], seeds: int, quick: bool) -> dict[str, Medians]:
-    """magnetite, and those that it is compared with."""
+def of_one_file(length: int, piece_length: int, rival: str, seeds: int, quick: bool) -> tuple[Medians, Medians]:
     length, runs = (QUICK_LENGTH, 1) if quick else (length, RUNS)
 
     def make(folder: Path) -> Payload:
         return one_file(folder, length, piece_length)
 
-    return downloads(make, length, ["magnetite", *rivals], seeds, runs)
+    taken = downloads(make, length, ["magnetite", rival], seeds, runs)
+    return taken["magnetite"], taken[rival]
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------
@@ -142,37 +142,44 @@ def peak_figure(measure: str, target: int | None, ours: Medians, theirs: Medians
     )
 
 
-def from_seeds(name: str, piece_length: int, seeds: int, target: float, most: int | None, quick: bool) -> list[Figure]:
-    taken = of_one_file(GIB, piece_length, [TUNED, UNTUNED], seeds, quick)
-    ours, tuned, untuned = taken["magnetite"], taken[TUNED], taken[UNTUNED]
-    what = f"{name} download, pieces of {piece_length // MIB} MiB, {seeds} seed{'s' if seeds > 1 else ''}"
+def from_one_seed(name: str, piece_length: int, target: float, most: int | None, quick: bool) -> list[Figure]:
+    ours, theirs = of_one_file(GIB, piece_length, "libtorrent", 1, quick)
+    what = f"{name} download, pieces of {piece_length // MIB} MiB, one seed"
     return [
-        rate_figure(f"{what}, against libtorrent as it comes", target, ours, untuned),
-        rate_figure(f"{what}, against libtorrent tuned", target, ours, tuned),
-        cpu_figure(f"{what}: CPU, against libtorrent as it comes", 1.0, ours, untuned),
-        cpu_figure(f"{what}: CPU, against libtorrent tuned", 1.0, ours, tuned),
-        peak_figure(f"{what}: peak memory (libtorrent's, tuned)", most, ours, tuned),
+        rate_figure(f"{what}, against libtorrent", target, ours, theirs),
+        cpu_figure(f"{what}: CPU, against libtorrent", 1.0, ours, theirs),
+        peak_figure(f"{what}: peak memory (libtorrent's)", most, ours, theirs),
+    ]
+
+
+def from_many_seeds(name: str, seeds: int, most: int | None, quick: bool) -> list[Figure]:
+    ours, theirs = of_one_file(GIB, MIB, "libtorrent", seeds, quick)
+    what = f"{name} download, pieces of 1 MiB, {seeds} seeds"
+    return [
+        rate_figure(f"{what}, against libtorrent", 1.1, ours, theirs),
+        cpu_figure(f"{what}: CPU, against libtorrent", 1.0, ours, theirs),
+        peak_figure(f"{what}: peak memory (libtorrent's)", most, ours, theirs),
     ]
 
 
 def d1(quick: bool) -> list[Figure]:
-    return from_seeds("d1", MIB, 1, 1.2, 80, quick)
+    return from_one_seed("d1", MIB, 1.2, 80, quick)
 
 
 def d4(quick: bool) -> list[Figure]:
-    return from_seeds("d4", 4 * MIB, 1, 1.0, None, quick)
+    return from_one_seed("d4", 4 * MIB, 1.0, None, quick)
 
 
 def d8(quick: bool) -> list[Figure]:
-    return from_seeds("d8", MIB, 8, 1.1, None, quick)
+    return from_many_seeds("d8", 8, None, quick)
 
 
 def d40(quick: bool) -> list[Figure]:
-    return from_seeds("d40", MIB, 40, 1.1, 150, quick)
+    return from_many_seeds("d40", 40, 150, quick)
 
 
 def aria(quick: bool) -> list[Figure]:
-    ours, theirs = of_one_file(GIB, MIB, ["aria2c"], 1, quick).values()
+    ours, theirs = of_one_file(GIB, MIB, "aria2c", 1, quick)
     what = "aria download, pieces of 1 MiB, one seed"
     return [
         rate_figure(f"{what}, against aria2c", 1.3, ours, theirs),
@@ -201,12 +208,11 @@ def seed_one_leech(quick: bool) -> list[Figure]:
 
 
 def small_pieces(quick: bool) -> list[Figure]:
-    ours, tuned, untuned = of_one_file(512 * MIB, 16 * KIB, [TUNED, UNTUNED], 1, quick).values()
+    ours, theirs = of_one_file(512 * MIB, 16 * KIB, "libtorrent", 1, quick)
     what = "small pieces, of 16 KiB, one seed"
     return [
-        rate_figure(f"{what}, against libtorrent as it comes", 0.7, ours, untuned),
-        rate_figure(f"{what}, against libtorrent tuned", 0.7, ours, tuned),
-        peak_figure(f"{what}: peak memory (libtorrent's, tuned)", None, ours, tuned),
+        rate_figure(f"{what}, against libtorrent", 0.7, ours, theirs),
+        peak_figure(f"{what}: peak memory (libtorrent's)", None, ours, theirs),
     ]
 
 

@@ -26,8 +26,6 @@ from tests.benchmarks.transfer_tracker import tracking
 
 MAGNETITE: Final = str(Path(sys.executable).with_name("magnetite"))
 ARIA2: Final = "aria2c"
-TUNED: Final = "libtorrent"  # by the preset of `transfer_libtorrent`,
-UNTUNED: Final = "libtorrent as it comes"  # and without it
 MOST_PROCESSES: Final = 4  # that seeds are spread over
 PATIENCE: Final = 120.0  # seconds
 
@@ -82,7 +80,7 @@ def download(client: str, payload: Payload, seeds: Seeds, folder: Path, *options
     Raises Stalled where it does not arrive as it was sent.
     """
     seeds.first_connected()
-    begin = {"magnetite": _by_magnetite, TUNED: _by_libtorrent, UNTUNED: _by_untuned, "aria2c": _by_aria2}[client]
+    begin = {"magnetite": _by_magnetite, "libtorrent": _by_libtorrent, "aria2c": _by_aria2}[client]
     run = begin(payload, seeds, folder, options)
     if not payload.is_in(folder):
         raise Stalled(f"{client} says that it has everything, and has not")
@@ -112,10 +110,6 @@ def _by_libtorrent(payload: Payload, seeds: Seeds, folder: Path, options: Sequen
         process.say()  # it ends, and so writes what it has not yet
         process.wait(PATIENCE)
         return Run(ended - seeds.first_connected(), ended - began, cpu, 0.0, process.peak)
-
-
-def _by_untuned(payload: Payload, seeds: Seeds, folder: Path, options: Sequence[str]) -> Run:
-    return _by_libtorrent(payload, seeds, folder, [*options, "untuned"])
 
 
 def _by_aria2(payload: Payload, seeds: Seeds, folder: Path, options: Sequence[str]) -> Run:

@@ -1,5 +1,5 @@
 """libtorrent on loopback, as a process: `seed TORRENT FOLDER SESSIONS FIRST [encrypting]`, or `leech TORRENT FOLDER
-HOST:PORT... [encrypting] [untuned]`.
+HOST:PORT... [encrypting]`.
 
 A seed prints the endpoints it listens on, one session an address; for each line it is sent it prints when it was first
 connected to since the last such line. A leech prints `ready`, begins at a line, and prints when it added the torrent,
@@ -8,8 +8,7 @@ with their standard input.
 
 The settings are those that make libtorrent fastest here: its own preset for fast seeds, without what that does to
 writing (a queue of 7 MiB to the disk instead of 100), plain TCP, no limit of any kind. It does not encrypt, but an
-`encrypting` seed does where it is asked to, and an `encrypting` leech asks for it. An `untuned` leech has libtorrent's
-own defaults in place of that preset.
+`encrypting` seed does where it is asked to, and an `encrypting` leech asks for it.
 """
 
 from __future__ import annotations
@@ -27,31 +26,28 @@ QUIET = {
     "enable_upnp": False,
     "enable_natpmp": False,
 }
-PLAIN_TCP = {
+FAST = {
+    **lt.high_performance_seed(),
+    "max_queued_disk_bytes": lt.default_settings()["max_queued_disk_bytes"],
     "enable_incoming_utp": False,
     "enable_outgoing_utp": False,
     "out_enc_policy": lt.enc_policy.pe_disabled,
     "in_enc_policy": lt.enc_policy.pe_disabled,
-    "alert_mask": lt.alert.category_t.status_notification
-    | lt.alert.category_t.connect_notification
-    | lt.alert.category_t.peer_notification,
-}
-FAST = {
-    **lt.high_performance_seed(),
-    **PLAIN_TCP,
-    "max_queued_disk_bytes": lt.default_settings()["max_queued_disk_bytes"],
     "allow_multiple_connections_per_ip": True,
     "torrent_connect_boost": 255,
     "max_failcount": 100,  # that preset gives a peer up after one failure
     "min_reconnect_time": 1,
     "max_out_request_queue": 1500,
     "max_allowed_in_request_queue": 4000,
+    "alert_mask": lt.alert.category_t.status_notification
+    | lt.alert.category_t.connect_notification
+    | lt.alert.category_t.peer_notification,
 }
 RC4_ALONE = {"out_enc_policy": lt.enc_policy.pe_forced, "allowed_enc_level": lt.enc_level.pe_rc4}
 
 
-def open_session(address: str, more: Mapping[str, object] = {}, basis: Mapping[str, object] = FAST) -> lt.session:
-    return lt.session({**basis, **QUIET, "listen_interfaces": f"{address}:0", **more})
+def open_session(address: str, more: Mapping[str, object] = {}) -> lt.session:
+    return lt.session({**FAST, **QUIET, "listen_interfaces": f"{address}:0", **more})
 
 
 def torrent(path: str, folder: str) -> lt.add_torrent_params:
@@ -109,8 +105,8 @@ def run_seed(path: str, folder: str, sessions: int, first_address: int, *, encry
         seed.connected = 0.0
 
 
-def run_leech(path: str, folder: str, peers: list[str], *, encrypting: bool, untuned: bool = False) -> None:
-    session = open_session("127.0.0.1", RC4_ALONE if encrypting else {}, PLAIN_TCP if untuned else FAST)
+def run_leech(path: str, folder: str, peers: list[str], *, encrypting: bool) -> None:
+    session = open_session("127.0.0.1", RC4_ALONE if encrypting else {})
     print("ready", flush=True)
     sys.stdin.readline()
     began, connected = time.monotonic(), 0.0
@@ -140,5 +136,4 @@ if __name__ == "__main__":
     if role == "seed":
         run_seed(path, folder, int(rest[0]), int(rest[1]), encrypting="encrypting" in rest)
     else:
-        peers = [peer for peer in rest if ":" in peer]
-        run_leech(path, folder, peers, encrypting="encrypting" in rest, untuned="untuned" in rest)
+        run_leech(path, folder, [peer for peer in rest if ":" in peer], encrypting="encrypting" in rest)
