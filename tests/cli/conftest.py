@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
@@ -75,9 +76,9 @@ def pytest_runtest_teardown() -> Iterator[None]:
 
 @pytest.fixture
 def invoke(capfd: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
-    """Run the program in this process."""
+    """Run the program in this process, which is as it was before when the test is over."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, threshold = root.handlers[:], root.level, gc.get_threshold()
 
     def call(*arguments: object) -> Result:
         with pytest.raises(SystemExit) as exit_info:
@@ -86,6 +87,8 @@ def invoke(capfd: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
 
     yield call
     root.handlers[:], root.level = handlers, level
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 @contextmanager
