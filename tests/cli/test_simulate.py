@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,6 +111,40 @@ def test_a_run_that_fails_is_told_with_its_traceback_and_the_command_that_repeat
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        ('[["seconds"]]', '[["minutes"]]', "Columns not found: 'minutes'"),
+        ('"waits are short": False', '"waits are short": 1 / 0', "ZeroDivisionError: division by zero"),
+        ("from magnetite.study import plot", "import what_nobody_has", "No module named 'what_nobody_has'"),
+    ],
+    ids=["figures", "verdict", "file"],
+)
+def test_a_mistake_in_a_study_is_told_in_a_line_and_with_the_traceback_of_its_own_code(
+    invoke: Invoke, study: Path, right: str, wrong: str, error: str
+) -> None:
+    assert right in STUDY
+    study.write_text(STUDY.replace(right, wrong))
+    result = invoke("simulate", study, "--small", "--workers", 1)
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith(f"magnetite: {study}: ")
+    assert error in result.err.splitlines()[-1]
+    assert f'File "{study}", line ' in result.err
+    assert "nursery" not in result.err, "what is ours is of no use to its author"
+
+
+def test_a_study_that_records_nothing_is_told_so(invoke: Invoke, study: Path) -> None:
+    study.write_text(STUDY.replace("world.record(seconds=world.now)", "pass"))
+    result = invoke("simulate", study, "--small", "--workers", 1)
+    assert result.code == 0
+    assert "no run recorded anything" in result.err
+
+
+def test_pictures_that_nobody_sees_are_told_with_the_option_that_writes_them(invoke: Invoke, study: Path) -> None:
+    result = invoke("simulate", study, "--small", "--workers", 1)
+    assert "not shown: 1 picture; name a folder for them with --out" in result.err
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "name a study, or a file; --list prints the names"),
@@ -172,9 +208,27 @@ def test_interrupted_it_ends_at_once_and_leaves_no_process_behind(study: Path, t
         until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()])
 
 
-def children(pid: int) -> list[int]:
+def test_workers_that_are_interrupted_before_they_can_say_that_they_do_not_listen_are_quiet(
+    study: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C goes to all processes of a terminal, those that are still starting included."""
+    with launching(tmp_path) as start:
+        process = start("simulate", study, "--set", "wait=99", "--json")
+        workers = until(lambda: children(process.pid))
+        for _ in range(10):
+            for worker in workers | children(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGINT)
+            time.sleep(0.05)  # noqa: TID251  # they start in real time
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert "Traceback" not in said
+
+
+def children(pid: int) -> set[int]:
     threads = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return {int(child) for thread in threads for child in (thread / "children").read_text().split()}
 
 
 def until(condition: Callable[[], T]) -> T:

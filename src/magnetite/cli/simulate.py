@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from magnetite.cli.options import report_options
 from magnetite.cli.report import Report
 from magnetite.cli.status import Phase, Status
 from magnetite.cli.text import count, duration
-from magnetite.errors import Reason, StudyError
+from magnetite.errors import MagnetiteError, Reason, StudyError
 from magnetite.study.figures import Figures, Table
 from magnetite.study.page import write_page
-from magnetite.study.performing import Failure
+from magnetite.study.performing import Failure, words
 from magnetite.study.points import Point, points
 from magnetite.study.pool import hash_seed
 from magnetite.study.report import frame_of
@@ -117,7 +118,8 @@ async def _list(report: Report) -> None:
 async def _simulate(wish: Wish, report: Report) -> None:
     source = find(wish.study)
     frame_of([])  # what is missing, or cannot be written, is said before anything is run
-    study = load(source)
+    with _blaming(source.path, report):
+        study = load(source)
     if wish.out is not None:
         with _writing(wish.out):
             wish.out.mkdir(parents=True, exist_ok=True)
@@ -132,8 +134,14 @@ async def _simulate(wish: Wish, report: Report) -> None:
 async def _tell(study: Study, wish: Wish, outcome: Outcome, report: Report) -> None:
     """The tables, the verdict, and where the pictures are."""
     data = frame_of(outcome.reports)
-    figures: Figures = study.figures(data) if study.figures else [Table(study.question, data)]
-    verdict: Mapping[str, bool] = study.verdict(data) if study.verdict else {}
+    figures: Figures = []
+    verdict: Mapping[str, bool] = {}
+    if data.empty:
+        report.say("no run recorded anything: there is nothing to show")
+    else:
+        with _blaming(study.source.path, report):
+            figures = study.figures(data) if study.figures else [Table(study.question, data)]
+            verdict = study.verdict(data) if study.verdict else {}
     for figure in figures:
         if isinstance(figure, Table):
             fields = {"title": figure.title, "columns": figure.columns, "rows": figure.rows}
@@ -146,6 +154,8 @@ async def _tell(study: Study, wish: Wish, outcome: Outcome, report: Report) -> N
             paths = write_page(wish.out, study, outcome.reports, figures, verdict, wish.command)
         for path in paths:
             await report.result(f"wrote {path}", "written", path=str(path))
+    elif pictures := sum(not isinstance(figure, Table) for figure in figures):
+        report.say(f"not shown: {count(pictures, 'picture')}; name a folder for them with --out")
     cpu, virtual = (sum(getattr(each, name) for each in outcome.reports) for name in ("cpu", "virtual"))
     report.say(
         f"{count(outcome.reports, 'run')}{f', {outcome.kept} of them of before' if outcome.kept else ''}: "
@@ -155,7 +165,9 @@ async def _tell(study: Study, wish: Wish, outcome: Outcome, report: Report) -> N
 
 async def _check(wish: Wish, report: Report) -> None:
     """Twice the same seeds in processes whose hashes differ. Raises StudyError if they come to something different."""
-    study = load(find(wish.study))
+    source = find(wish.study)
+    with _blaming(source.path, report):
+        study = load(source)
     digests: list[list[str]] = []
     for number in HASH_SEEDS:
         with hash_seed(number):
@@ -215,6 +227,19 @@ def _raise_failures(outcome: Outcome, report: Report) -> None:
     raise StudyError(
         f"{len(failures)} of {count(of, 'run')} failed, the first by: {failures[0].error}", Reason.RUN_FAILED
     )
+
+
+@contextmanager
+def _blaming(path: str, report: Report) -> Iterator[None]:
+    """Whatever a study's own code raises becomes a StudyError, and its traceback is said: from that code on."""
+    try:
+        yield
+    except MagnetiteError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        report.say("".join(traceback.format_exception(type(error), error, trace)).rstrip())
+        raise StudyError(f"{path}: {words(error)}", Reason.RUN_FAILED) from error
 
 
 @contextmanager

@@ -41,15 +41,15 @@ def perform(source: Source, point: Point, trace: Path | None = None, clock: Virt
             **point.parameters,
         )
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # a study's code may raise anything
-        return failed(source, point, _words(error), "".join(traceback.format_exception(error)))
+        return failed(source, point, words(error), "".join(traceback.format_exception(error)))
 
 
 def failed(source: Source, point: Point, error: str, text: str = "") -> Failure:
     return Failure(point, error, text, command(source.typed, point.seed, point.parameters))
 
 
-def _words(error: BaseException) -> str:
-    """The innermost cause in one line."""
+def words(error: BaseException) -> str:
+    """The innermost cause of what a study raised, in one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     name = "" if isinstance(error, MagnetiteError) else f"{type(error).__name__}: "

@@ -41,7 +41,8 @@ def run_here(
         deaths += 1
         try:
             with _pool(min(workers, len(left))) as (pool, clocks):
-                futures = {pool.submit(_perform, source, *task): number for number, task in left.items()}
+                with _deaf():
+                    futures = {pool.submit(_perform, source, *task): number for number, task in left.items()}
                 for future in _as_they_end(futures, clocks, on_time):
                     result = future.result()
                     del left[futures[future]]
@@ -86,6 +87,16 @@ def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
             child.join()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that begin within the block are not interrupted by Ctrl-C before they can say that it is not theirs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _as_they_end(
     futures: dict[Future[Result], int], clocks: Any, on_time: Callable[[float], object] | None
 ) -> Iterator[Future[Result]]:
@@ -102,7 +113,8 @@ def _as_they_end(
 
 def _begin(clocks: Any, places: Any) -> None:
     global _clocks, _place
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's; as _deaf says, it is blocked until here
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _clocks, _place = clocks, places.get()
 
 
