@@ -54,6 +54,7 @@ def test_1_for_a_reason_without_a_code(capfd: pytest.CaptureFixture[str]) -> Non
         ["get", INFO_HASH, "--files", ""],
         ["get", INFO_HASH, "--files", "8-4"],
         ["get", INFO_HASH, "--seed-ratio", "-1"],
+        ["get", INFO_HASH, "--seed-ratio", "nan"],
         ["get", INFO_HASH, "--seed-ratio", "1", "--keep-seeding"],
         ["info"],
         ["info", INFO_HASH, "--timeout", "soon"],

@@ -79,8 +79,29 @@ def test_where_there_is_nothing_everything_is_missing(invoke: Invoke, torrent: P
     result = invoke("verify", torrent, "--dir", tmp_path / "nowhere")
     assert result.code == ExitCode.DIFFERS
     assert result.out.count("missing") == 2
-    assert "2 of 2 files not right" in result.err
+    assert "2 of 2 files not right; get it again, which mends that, or says what" in result.err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_getting_it_again_mends_what_is_not_right_or_says_what_is_in_its_way(
+    invoke: Invoke, torrent: Path, seeder: Seeder, payload: Path, copy: Path, tmp_path: Path
+) -> None:
+    """It cuts nobody's file short, and overwrites none that is of something else altogether."""
+    one, two = copy / "payload" / "one.bin", copy / "payload" / "sub" / "two.txt"
+    network = ("--peer", seeder[1], "--state", tmp_path / "state", *OFFLINE)
+    one.write_bytes(one.read_bytes() + b"more")
+    two.write_text("else")
+    for path in (one, two):
+        assert "get it again" in invoke("verify", torrent, "--dir", copy).err
+        result = invoke("get", torrent, "--dir", copy, *network)
+        assert result.code == ExitCode.FILES
+        assert f"{path}: " in result.err
+        path.rename(tmp_path / path.name)
+    assert invoke("get", torrent, "--dir", copy, *network).code == ExitCode.DONE
+    assert content(copy / "payload") == content(payload)
+    one.write_bytes(bytes(20_000) + one.read_bytes()[20_000:])
+    assert invoke("get", torrent, "--dir", copy, *network).code == ExitCode.DONE
+    assert content(copy / "payload") == content(payload)
 
 
 def test_the_metadata_of_a_magnet_comes_from_peers_or_from_what_is_remembered(

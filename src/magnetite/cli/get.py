@@ -25,6 +25,7 @@ from magnetite.cli.serving import ServingCommand, serving
 from magnetite.cli.status import DhtTally, Phase, Status, status_of
 from magnetite.cli.text import printable, size
 from magnetite.cli.torrent_argument import parse_torrent
+from magnetite.cli.values import Number
 from magnetite.client import Client
 from magnetite.download import Download
 from magnetite.endpoint import Address
@@ -68,7 +69,7 @@ class Wish:
     help="Only these files: a pattern such as '*.iso', or indices such as 0,2,4-8; may be repeated.",
 )
 @click.option("--keep-seeding", is_flag=True, help="Give it back until Ctrl-C.")
-@click.option("--seed-ratio", type=click.FloatRange(min=0), metavar="R", help="Give back R times its size, then end.")
+@click.option("--seed-ratio", type=Number(min=0), metavar="R", help="Give back R times its size, then end.")
 @click.option("--follow", is_flag=True, help="Of a publisher's link: go on to what is published next, until Ctrl-C.")
 @click.option("--explain", is_flag=True, help="Say every 10 seconds, and at the end, what it waits for, and why.")
 @preference_options

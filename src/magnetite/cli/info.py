@@ -16,6 +16,7 @@ from magnetite.cli.report import Report
 from magnetite.cli.status import DhtTally, Phase, Status
 from magnetite.cli.text import count
 from magnetite.cli.torrent_argument import parse_all, read_list
+from magnetite.cli.values import Number
 from magnetite.client import Client
 from magnetite.errors import MagnetiteError, Reason
 from magnetite.ids import InfoHash
@@ -40,7 +41,7 @@ UNRESOLVED_SHOWN = 10  # in text, when the time is over
     "--from", "list_file", metavar="FILE|-", help="Read links from a file or standard input, one a line; # comments."
 )
 @click.option("--save", type=click.Path(path_type=Path), metavar="DIR", help="Write each as DIR/INFOHASH.torrent.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.  [default: never]")
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Give up then.  [default: never]")
 @swarm_options
 @report_options
 def info(

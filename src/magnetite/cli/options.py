@@ -14,7 +14,7 @@ from platformdirs import user_state_path
 from magnetite.cli import values
 from magnetite.cli.networking import Networking, NodeSettings
 from magnetite.cli.run import run
-from magnetite.cli.values import SERVE_AT, Rate
+from magnetite.cli.values import SERVE_AT, Number, Rate
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import MAX_QUERY_RATE
 from magnetite.dht.send_budget import QUERY_RATE
@@ -110,7 +110,7 @@ def node_options(command: Command) -> Command:
     )
     @click.option(
         "--query-rate",
-        type=click.FloatRange(0, int(MAX_QUERY_RATE), min_open=True),
+        type=Number(0, int(MAX_QUERY_RATE), min_open=True),
         default=int(QUERY_RATE),
         show_default=True,
         metavar="N",

@@ -14,6 +14,7 @@ from magnetite.cli.networking import Networking
 from magnetite.cli.options import dht_options, report_options
 from magnetite.cli.report import Report
 from magnetite.cli.text import count
+from magnetite.cli.values import Number
 from magnetite.dht.crawl import CrawlTally
 from magnetite.dht.crawler import CRAWL_RATE, HIGHEST_RATE
 from magnetite.dht.node import DhtNode
@@ -22,14 +23,14 @@ from magnetite.dht.node import DhtNode
 @click.command(epilog="Example:  magnetite sample --rate 5 --duration 600 > info-hashes.txt")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, HIGHEST_RATE, min_open=True),
+    type=Number(0, HIGHEST_RATE, min_open=True),
     default=CRAWL_RATE,
     show_default=True,
     metavar="N",
     help="Nodes to ask a second.",
 )
 @click.option("--count", "wanted", type=click.IntRange(min=1), metavar="N", help="End after so many info-hashes.")
-@click.option("--duration", type=click.FloatRange(min=0), metavar="SECONDS", help="End then.  [default: never]")
+@click.option("--duration", type=Number(min=0), metavar="SECONDS", help="End then.  [default: never]")
 @dht_options
 @report_options
 def sample(

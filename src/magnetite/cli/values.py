@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 import click
@@ -19,6 +19,16 @@ from magnetite.swarm.throttle import SLOWEST
 SERVE_ON = "127.0.0.1"
 SERVE_AT = f"{SERVE_ON}:8080"  # of `--serve` without an address
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+class Number(click.FloatRange):
+    """A number within bounds. That which is none, `nan`, is within all of them, and compares with nothing."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        number = float(super().convert(value, parameter, context))
+        if isnan(number):
+            self.fail(f"{value!r} is no number", parameter, context)
+        return number
 
 
 class Rate(click.ParamType[float]):

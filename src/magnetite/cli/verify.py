@@ -101,7 +101,8 @@ async def _verify(torrent: str, folder: Path, networking: Networking, report: Re
     )
     if bad:
         raise StorageError(
-            f"{printable(metainfo.name)}: {bad} of {count(files, 'file')} not right; get it again to mend that",
+            f"{printable(metainfo.name)}: {bad} of {count(files, 'file')} not right; "
+            "get it again, which mends that, or says what has to be moved out of its way",
             Reason.CONTENT_DIFFERS,
         )
 

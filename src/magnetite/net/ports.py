@@ -60,7 +60,7 @@ async def open_proxied_ports(network: Network, *, needed: bool = True) -> AsyncI
                 stack.push_async_callback(sockets[-1].aclose)
         except NetworkError as error:
             if needed:
-                what = f"{error}; it must carry UDP, for the DHT. Do without the DHT, and name peers yourself"
+                what = f"{error}. The DHT goes by UDP: by a proxy without it, do without the DHT, and name peers"
                 raise NetworkError(what, error.reason) from error
             log.warning("%s: there is no uTP", error)
             sockets.clear()
