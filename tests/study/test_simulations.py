@@ -38,11 +38,15 @@ def test_a_study_holds_in_its_small_size(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_study_says_its_question_and_its_command_and_is_in_the_index(path: Path) -> None:
+def test_a_study_says_its_question_and_its_command_and_is_in_the_index_with_its_picture(path: Path) -> None:
     study = load(find(str(path)))
+    index = (ROOT / "simulations" / "README.md").read_text()
     assert study.question.endswith("?")
     assert f"    magnetite simulate {study.name}" in study.text
-    assert f"[{study.name}]({study.name}.py)" in (ROOT / "simulations" / "README.md").read_text()
+    assert f"[{study.name}]({study.name}.py)" in index
+    page = f"results/{study.name}.md"
+    assert f"[![{study.name}](results/{study.name}-1.png)]({page})" in index
+    assert "Published" in (ROOT / "simulations" / page).read_text()
 
 
 def test_the_first_study_of_the_documentation_runs(tmp_path: Path) -> None:
