@@ -19,7 +19,6 @@ from magnetite.swarm.picker import RANDOM_FIRST
 
 NEIGHBOURS: Final = 40  # connections of a peer
 ROUNDS_A_PIECE: Final = 8  # as fine as time is divided: of the time a full slot of the median line takes for a piece
-ALLOWED_FAST: Final = 10  # pieces; see wire/allowed_fast.py
 NOTHING: Final = -1
 
 _Floats: TypeAlias = NDArray[np.float64]
@@ -44,7 +43,8 @@ class Crowd:
     seeds: int = 1
     neighbours: int = NEIGHBOURS
     ahead: int = 4  # pieces that are asked of a peer together: as many as a pipeline's share of 64 blocks holds
-    fast: int = ALLOWED_FAST  # pieces that a first seed gives to each of its neighbours, choked or not (BEP 6)
+    fast: int = 0  # pieces that a first seed gives to each of its neighbours, choked or not, as many clients do (BEP 6)
+    suggests: bool = True  # whether the first seeds suggest each piece to one neighbour; see swarm/suggestions.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class _Swarm:
         self._is_fast = np.zeros(self._have.shape, dtype=bool)
         for peer in range(peers):
             self._is_fast[peer, rng.permutation(crowd.pieces)[: crowd.fast]] = True
+        self._is_suggested = np.zeros(self._have.shape, dtype=bool)
+        self._is_left = np.full(crowd.pieces, crowd.suggests and crowd.seeds > 0)  # to be suggested to anybody
         shape = self._others.shape
         self._is_unchoked: _Bools = np.zeros(shape, dtype=bool)
         self._is_optimistic: _Bools = np.zeros(shape, dtype=bool)
@@ -118,6 +120,7 @@ class _Swarm:
         is_active = self._is_unchoked & wants
         is_active[: self._crowd.seeds] |= self._lacks_fast()
         self._pieces[~is_active] = NOTHING
+        self._suggest(is_active)
         self._ask(is_active)
         self._transfer(is_active & (self._pieces[:, :, 0] != NOTHING))
         self.now += self.round_length
@@ -164,6 +167,19 @@ class _Swarm:
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
+    def _suggest(self, is_active: _Bools) -> None:
+        """Whom a first seed serves it suggests as much as is asked for together, of what it has suggested to nobody."""
+        for seed, place in np.argwhere(is_active[: self._crowd.seeds]):
+            other = self._others[seed, place]
+            asked = self._pieces[seed, place]
+            ahead = self._is_suggested[other] & ~self._have[other]
+            ahead[asked[asked != NOTHING]] = False
+            left = np.flatnonzero(self._is_left & ~self._have[other])
+            lacks = max(0, self._crowd.ahead - int(ahead.sum()))
+            dealt = self._rng.permutation(left)[:lacks]
+            self._is_left[dealt] = False
+            self._is_suggested[other, dealt] = True
+
     def _ask(self, is_active: _Bools) -> None:
         """Connections with too little to do get a piece: one leecher's after the other, for it asks for none twice."""
         lacks = is_active & (self._pieces[:, :, -1] == NOTHING)
@@ -196,7 +212,7 @@ class _Swarm:
         is_free = np.asarray(self._pieces[givers, places, 0] == NOTHING)
         is_endgame = _all(self._have[takers] | is_asked[takers])
         may = _any(fit) & (has_idle | (is_free & is_endgame))
-        chosen = np.asarray(np.where(fit, self._cost(takers), np.inf).argmin(axis=1))[may]
+        chosen = np.asarray(np.where(fit, self._cost(givers, takers), np.inf).argmin(axis=1))[may]
         givers, places, takers = givers[may], places[may], takers[may]
         is_first = ~is_asked[takers, chosen]
         is_asked[takers, chosen] = True
@@ -205,15 +221,16 @@ class _Swarm:
         ahead = (self._pieces[givers, places] != NOTHING).sum(axis=1)
         self._pieces[givers, places, ahead] = chosen
 
-    def _cost(self, takers: _Integers) -> _Floats:
-        """What is least is begun first."""
+    def _cost(self, givers: _Integers, takers: _Integers) -> _Floats:
+        """What is least is begun first; of equals what the giver suggested."""
         shape = (len(takers), self._crowd.pieces)
         if self._picking is Picking.SEQUENTIAL:
             return np.broadcast_to(np.arange(self._crowd.pieces, dtype=np.float64), shape)
         lots: _Floats = self._rng.random(shape)
+        lots[self._is_suggested[takers] & (givers < self._crowd.seeds)[:, None]] -= 1
         if self._picking is Picking.RAREST_FIRST:
             is_new = self._have[takers].sum(axis=1) < RANDOM_FIRST
-            lots += np.where(is_new[:, None], 0, self._have.sum(axis=0))
+            lots += np.where(is_new[:, None], 0, 2 * self._have.sum(axis=0))
         return lots
 
     def _transfer(self, is_used: _Bools) -> None:
