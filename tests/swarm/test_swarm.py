@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 import trio
+import trio.testing
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, PrivateTorrent, Reason
