@@ -176,7 +176,7 @@ async def test_state_that_cannot_be_saved_ends_the_download_with_one_error(tmp_p
         async with a_client(state, events) as client:
             download = await client.add(metainfo, into=tmp_path / "leech", peers=[("127.0.0.1", seed.port)])
             (state / "resume").write_text("not a folder")
-            with pytest.raises(StorageError, match="resume"):
+            with pytest.raises(StorageError, match=r"the state folder: .*resume"):
                 await download.completed()
             assert not client.downloads
             with pytest.raises(StorageError, match="resume"):

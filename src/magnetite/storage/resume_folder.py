@@ -6,6 +6,7 @@ from pathlib import Path
 
 import trio
 
+from magnetite.errors import StorageError
 from magnetite.ids import InfoHash
 from magnetite.storage.resume import ResumeData, load_resume, save_resume
 
@@ -21,8 +22,11 @@ class ResumeFolder:
         return await trio.to_thread.run_sync(load_resume, self._path(info_hash))
 
     async def save(self, resume: ResumeData) -> None:
-        """Raises StorageError."""
-        await trio.to_thread.run_sync(save_resume, self._path(resume.info_hash), resume)
+        """Raises StorageError, which says that it is the state folder: what is downloaded goes elsewhere."""
+        try:
+            await trio.to_thread.run_sync(save_resume, self._path(resume.info_hash), resume)
+        except StorageError as error:
+            raise StorageError(f"the state folder: {error}", error.reason) from error
 
     def _path(self, info_hash: InfoHash) -> Path:
         return self._folder / f"{info_hash}.resume"
