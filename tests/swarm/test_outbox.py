@@ -92,6 +92,16 @@ def test_what_is_held_goes_with_what_comes_next_or_when_it_is_released():
     assert outbox.take_messages() == [b"x", b"y"]
 
 
+def test_a_message_may_be_taken_back_while_it_waits():
+    outbox = Outbox()
+    outbox.hold(b"x")
+    outbox.hold(bytes(MOST_MESSAGE_BYTES))
+    assert outbox.take_back(b"x")
+    assert not outbox.take_back(b"x")
+    assert not outbox.is_flooded
+    assert outbox.take_messages() == [bytes(MOST_MESSAGE_BYTES)]
+
+
 def test_a_peer_that_does_not_read_its_answers_is_noticed_until_they_are_taken():
     outbox = Outbox()
     outbox.put_bytes(bytes(MOST_MESSAGE_BYTES))

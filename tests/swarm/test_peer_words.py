@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from magnetite.swarm.peer import KEEP_ALIVE_EVERY, Peer
-from magnetite.wire.messages import Have, KeepAlive, Unchoke, encode_haves
+import pytest
+
+from magnetite.swarm.peer import KEEP_ALIVE_EVERY, WAIT_FOR_COMPANY, Peer
+from magnetite.wire.messages import Have, Interested, KeepAlive, NotInterested, Unchoke, encode_haves
 from tests.swarm.test_exchange import NOW, Torrent, said
 
 
@@ -17,24 +19,27 @@ def listened(peer: Peer) -> list[int]:
 def test_who_may_ask_for_a_new_piece_is_told_of_it_at_once() -> None:
     peer = Torrent().peer()
     woken = listened(peer)
-    peer.announce(encode_haves([3]))
+    peer.announce(encode_haves([3]), may_be_served=True)
     assert woken, "not interested yet, and perhaps it becomes so"
     peer.peer_interested = True
     peer.unchoke(NOW)
     woken.clear()
-    peer.announce(encode_haves([4]))
+    peer.announce(encode_haves([4]), may_be_served=False)
     assert woken
     assert said(peer) == [Have(3), Unchoke(), Have(4)]
 
 
-def test_who_waits_for_a_slot_is_told_of_new_pieces_within_a_second() -> None:
+@pytest.mark.parametrize("interested", [False, True])
+def test_who_would_wait_for_a_slot_is_told_of_new_pieces_in_a_few_seconds(interested: bool) -> None:
     torrent = Torrent()
     peer = torrent.peer()
-    peer.peer_interested = True
+    peer.sent_at = NOW
+    peer.peer_interested = interested
     woken = listened(peer)
-    peer.announce(encode_haves([3, 4]))
+    peer.announce(encode_haves([3, 4]), may_be_served=interested)
+    torrent.exchange.tend(NOW + WAIT_FOR_COMPANY - 1)
     assert not woken
-    torrent.exchange.tend(NOW + 1)
+    torrent.exchange.tend(NOW + WAIT_FOR_COMPANY)
     assert woken
     assert said(peer) == [Have(3), Have(4)]
 
@@ -42,9 +47,50 @@ def test_who_waits_for_a_slot_is_told_of_new_pieces_within_a_second() -> None:
 def test_who_is_given_a_slot_is_told_of_all_pieces_before() -> None:
     peer = Torrent().peer()
     peer.peer_interested = True
-    peer.announce(encode_haves([3]))
+    peer.announce(encode_haves([3]), may_be_served=False)
     peer.unchoke(NOW)
     assert said(peer) == [Have(3), Unchoke()]
+
+
+def test_that_we_want_nothing_for_a_moment_need_not_be_said_to_who_chokes_us() -> None:
+    peer = Torrent().peer()
+    peer.show_interest(True)
+    assert said(peer) == [Interested()]
+    woken = listened(peer)
+    peer.show_interest(False)
+    peer.show_interest(True)
+    assert not woken
+    assert not said(peer)
+
+
+def test_that_we_want_nothing_is_said_within_a_few_seconds() -> None:
+    torrent = Torrent()
+    peer = torrent.peer()
+    peer.show_interest(True)
+    said(peer)
+    woken = listened(peer)
+    peer.show_interest(False)
+    torrent.exchange.tend(peer.sent_at + WAIT_FOR_COMPANY)
+    assert woken
+    assert said(peer) == [NotInterested()]
+    peer.show_interest(True)
+    assert said(peer) == [Interested()]
+
+
+def test_who_gives_us_a_slot_that_we_do_not_want_is_told_so_at_once() -> None:
+    torrent = Torrent()
+    peer = torrent.peer()
+    peer.show_interest(True)
+    said(peer)
+    woken = listened(peer)
+    peer.show_interest(False)
+    torrent.hear(peer, [Unchoke()])
+    assert woken
+    assert said(peer) == [NotInterested()]
+    peer.show_interest(True)
+    woken.clear()
+    peer.show_interest(False)
+    assert woken, "it may serve somebody else"
 
 
 def test_a_peer_that_was_sent_nothing_for_long_is_kept_alive() -> None:

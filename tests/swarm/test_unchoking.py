@@ -22,6 +22,19 @@ def test_whoever_is_interested_is_served_at_once_while_there_are_slots() -> None
     assert not peers[-1].am_choking
 
 
+def test_a_slot_is_free_as_long_as_somebody_who_comes_to_want_something_would_have_it() -> None:
+    torrent = Torrent()
+    unchoking = torrent.exchange._unchoking
+    peers = [torrent.peer(number) for number in range(1, SLOTS + 1)]
+    for peer in peers:
+        assert unchoking.has_free_slot
+        torrent.hear(peer, [Interested()])
+    assert not unchoking.has_free_slot
+    torrent.hear(peers[0], [NotInterested()])
+    assert unchoking.has_free_slot
+    assert not peers[0].am_choking
+
+
 def test_who_wants_nothing_for_a_moment_keeps_a_slot_that_nobody_else_needs() -> None:
     torrent = Torrent()
     peer = torrent.peer()

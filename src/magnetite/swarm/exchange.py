@@ -255,12 +255,13 @@ class Exchange:
             self._suspicion.on_verified(partial, now)
             self._emit(PieceVerified(now, self.info_hash, partial.piece, verified, self._map.piece_count))
         new, missing = pieces.of([partial.piece for partial in partials]), self.book.missing
+        may_be_served = self._unchoking.has_free_slot
         told: dict[int, bytes] = {}  # by the pieces it is about
         for peer in self.peers:
             if self._showcase is None and (lacks := new & ~peer.pieces):
                 if lacks not in told:
                     told[lacks] = encode_haves(pieces.indices(lacks))
-                peer.announce(told[lacks])
+                peer.announce(told[lacks], may_be_served=may_be_served)
             if peer.am_interested and not peer.pieces & missing:
                 peer.show_interest(False)
         self.book.let_go(*partials)

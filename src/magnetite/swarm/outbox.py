@@ -64,6 +64,14 @@ class Outbox:
         self._messages.append(data)
         self._message_bytes += len(data)
 
+    def take_back(self, data: bytes) -> bool:
+        """A message that need not be sent after all; whether it was still waiting."""
+        if data not in self._messages:
+            return False
+        self._messages.remove(data)
+        self._message_bytes -= len(data)
+        return True
+
     def release(self) -> None:
         """What is held goes now."""
         if self._messages:

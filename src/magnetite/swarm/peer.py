@@ -41,6 +41,7 @@ from magnetite.wire.messages import (
     Request,
     Suggest,
     Unchoke,
+    encode,
     encode_requests,
 )
 from magnetite.wire.peer_wire import PeerWire
@@ -49,10 +50,12 @@ from magnetite.wire.pex import PexFlag
 if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
 
+NOT_INTERESTED = encode(NotInterested())
 LOST = (Reason.CONNECTION_LOST, Reason.IDLE)
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
 MOST_GRANTS = 100  # pieces allowed fast; everybody grants 10
+WAIT_FOR_COMPANY = 3.0  # seconds without sending, until what can wait goes alone
 KEEP_ALIVE_EVERY = 110.0  # seconds without sending (BEP 3: "generally two minutes")
 PROBE_AFTER = 3.0  # seconds without a byte from a peer that owes us something
 IDLE_TIMEOUT = 240.0  # seconds; twice what a keep-alive comes after
@@ -155,9 +158,17 @@ class Peer:
     # -- what we say -------------------------------------------------------------------------------------------------
 
     def show_interest(self, interested: bool) -> None:
-        if interested != self.am_interested:
-            self.am_interested = interested
-            self.outbox.put(Interested() if interested else NotInterested())
+        """That we want nothing may wait while it would give us nothing: most of the time we want something again soon.
+
+        In a crowd who has all that another has goes on to miss something a second or two later.
+        """
+        if interested == self.am_interested:
+            return
+        self.am_interested = interested
+        if not interested:
+            (self.outbox.hold if self.peer_choking else self.outbox.put_bytes)(NOT_INTERESTED)
+        elif not self.outbox.take_back(NOT_INTERESTED):
+            self.outbox.put(Interested())
 
     def choke(self) -> None:
         """Stop serving it. What it still waits for is rejected, or known to be dropped where it has no BEP 6."""
@@ -180,20 +191,21 @@ class Peer:
         self._granted_bytes += length
         self.outbox.put(AllowedFast(piece))
 
-    def announce(self, haves: bytes) -> None:
-        """We have more pieces: the messages that say so.
+    def announce(self, haves: bytes, *, may_be_served: bool) -> None:
+        """We have more pieces: the messages that say so. `may_be_served` is whether a slot is free.
 
-        Who waits for a slot here can do nothing about it yet, and is told with whatever comes next, or by `tend`: most
-        of what is sent in a crowd are single Haves otherwise.
+        Who waits for a slot here, or would have to, can do nothing about it yet, and is told with whatever comes next,
+        or by `tend`: most of what is sent in a crowd are single Haves otherwise.
         """
-        if self.peer_interested and self.am_choking:
+        if self.am_choking and (self.peer_interested or not may_be_served):
             self.outbox.hold(haves)
         else:
             self.outbox.put_bytes(haves)
 
     def tend(self, now: float) -> None:
         """What time alone brings about: what was held back goes, and a sign of life where nothing has gone for long."""
-        self.outbox.release()
+        if now - self.sent_at >= WAIT_FOR_COMPANY:
+            self.outbox.release()
         if now - self.sent_at >= KEEP_ALIVE_EVERY and self.sending_since == inf:
             self.outbox.put(KeepAlive())
 
@@ -334,6 +346,8 @@ class Peer:
     def _on_unchoke(self, exchange: Exchange) -> None:
         if self.peer_choking:  # said twice it means nothing: no request was dropped in between
             self.peer_choking = False
+            if not self.am_interested:
+                self.outbox.release()  # it should know, and give its slot to somebody else
             exchange.blocks.on_unchoked(self)
 
     def _on_requests(self, messages: Iterator[Request], exchange: Exchange) -> None:

@@ -24,6 +24,12 @@ class Unchoking:
         self._company = company
         self._choker = choker
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether somebody else who comes to want something could be served before the next round."""
+        served = sum(1 for peer in self._company.peers if not peer.am_choking and peer.peer_interested)
+        return served < self._choker.slots
+
     def on_interested(self, peer: Peer, now: float) -> None:
         """A free slot need not wait for the next round."""
         if not peer.am_choking or now - peer.unchoked_at < CHOKE_INTERVAL:
