@@ -51,12 +51,15 @@ class _Decoder(BencodeDecoder):  # type: ignore[misc]  # the library has no type
         self.spans: dict[bytes, Span] = {}
 
     def read(self, data: bytes, start: int) -> tuple[Value, int]:
+        """To be called once."""
         try:
             value, end = self.decode_func[data[start : start + 1]](data, start, depth=0)
         except KeyError:
             raise BencodeError("a bencoded value starts with a digit, i, l or d") from None
         except IndexError:
             raise BencodeError("bencoded data ends too early") from None
+        finally:
+            self.decode_func.clear()  # a ring of the decoder and its methods, which only the collector would free
         return value, end
 
     def decode_int(self, data: bytes, start: int, **_: Any) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from struct import Struct as Layout
+from sys import intern
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -216,7 +217,7 @@ def _ids(value: Value | None) -> dict[str, int]:
         name = raw.decode(errors="replace")
         if not isinstance(number, int) or not 0 <= number <= 0xFF or number in taken or len(name) > MAX_NAME:
             continue
-        ids[name] = number
+        ids[intern(name)] = number  # one of few, and kept for every peer
         if number != DISABLED:
             taken.add(number)
     return ids
