@@ -12,6 +12,8 @@ class Pacer:
     are fair: first come, first served.
     """
 
+    __slots__ = ("_interval", "_next", "_slack")
+
     def __init__(self, rate: float, burst: int) -> None:
         self._interval = 1 / rate
         self._slack = burst / rate  # seconds the next turn may lie in the past

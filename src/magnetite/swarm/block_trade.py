@@ -137,13 +137,13 @@ class BlockTrade:
 
     def on_reject(self, peer: Peer, request: BlockRequest, now: float) -> None:
         if request in peer.taken_back:  # the answer to our cancel, and no refusal, even if it was asked again since
-            peer.taken_back.discard(request)
+            peer.taken_back -= {request}
             peer.useful_messages += 1
             return
         if self.book is not None and self.book.on_reject(peer, request):
             peer.useful_messages += 1
             if peer.peer_choking:
-                peer.allowed_fast.discard(request.piece)  # asked under a grant it does not keep
+                peer.allowed_fast -= {request.piece}  # asked under a grant it does not keep
             else:
                 peer.pipeline.on_snub()
                 peer.refused_at = now

@@ -267,7 +267,10 @@ class Membership:
         await trio.sleep_until(self._site.pacer.reserve(trio.current_time()))
 
     async def _dial(self, endpoint: Endpoint) -> None:
-        peer = await self._dial_and_serve(endpoint)
+        connection = await self._reach(endpoint)
+        peer = None
+        if connection is not None:
+            peer = await self.serve(connection, self.candidates.source(endpoint))
         now = trio.current_time()
         if peer is None or (self._exchange.is_seeding and not peer.uploaded.total):
             self.candidates.failed(endpoint, now)
@@ -277,8 +280,8 @@ class Membership:
             self.candidates.released(endpoint, now)
         self._changed.unpark_all()
 
-    async def _dial_and_serve(self, endpoint: Endpoint) -> Peer | None:
-        """The peer that it became, whose connection is over; None if it did not become one."""
+    async def _reach(self, endpoint: Endpoint) -> Connection | None:
+        """A connection on which hands are shaken; None if it did not come to that."""
         self._emit(PeerConnecting(trio.current_time(), self._info_hash, endpoint))
         try:
             with self._site.places.half_open():
@@ -291,7 +294,7 @@ class Membership:
         finally:
             self.dialling -= 1
         self.candidates.reached(endpoint, Way(connection.carrier, connection.cipher is not Cipher.PLAIN))
-        return await self.serve(connection, self.candidates.source(endpoint))
+        return connection
 
     def _ask_for_meeting(self, endpoint: Endpoint) -> None:
         """Whoever named a peer that cannot be dialled may bring us together (BEP 55)."""

@@ -21,6 +21,8 @@ class Outbox:
     `wake` is called whenever something is put in; the connection's write loop sets it.
     """
 
+    __slots__ = ("_message_bytes", "_messages", "_uploads", "wake")
+
     def __init__(self) -> None:
         self.wake: Callable[[], None] = _asleep
         self._messages: list[bytes] = []

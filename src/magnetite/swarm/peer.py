@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import Reason, WireError
@@ -50,7 +50,9 @@ from magnetite.wire.pex import PexFlag
 if TYPE_CHECKING:
     from magnetite.swarm.exchange import Exchange
 
-NOT_INTERESTED = encode(NotInterested())
+NO_PIECES: Final[frozenset[int]] = frozenset()
+NO_REQUESTS: Final[frozenset[BlockRequest]] = frozenset()
+NOT_INTERESTED: Final = encode(NotInterested())
 LOST = (Reason.CONNECTION_LOST, Reason.IDLE)
 OUR_REQQ = 2000  # requests we keep for a peer
 MOST_REFUSALS = 500  # requests in a row that we had to refuse, then it is goodbye
@@ -71,6 +73,45 @@ class Peer:
     `pieces` is a mask, piece 0 the lowest bit; it is kept from the start, also while the metadata is still unknown.
     """
 
+    __slots__ = (
+        "_dht_port",
+        "_granted_bytes",
+        "_granted_fast",
+        "_haves",
+        "_refusals",
+        "_tolerance",
+        "allowed_fast",
+        "am_choking",
+        "am_interested",
+        "client",
+        "closing",
+        "downloaded",
+        "endpoint",
+        "extensions",
+        "gave_metadata",
+        "hang_up",
+        "has_all",
+        "lacks",
+        "listening_since",
+        "outbox",
+        "peer_choking",
+        "peer_id",
+        "peer_interested",
+        "pieces",
+        "pipeline",
+        "refused_at",
+        "sending_since",
+        "sent_at",
+        "source",
+        "taken_back",
+        "traded_at",
+        "unchoked_at",
+        "uploaded",
+        "useful_at",
+        "useful_messages",
+        "wire",
+    )
+
     def __init__(self, endpoint: Endpoint, source: Source, peer_id: PeerId, wire: PeerWire, now: float) -> None:
         self.endpoint = endpoint
         self.source = source
@@ -89,8 +130,8 @@ class Peer:
         self.peer_choking = True
         self.peer_interested = False
         self.unchoked_at = -1e9
-        self.allowed_fast: set[int] = set()  # pieces we may ask for while choked (BEP 6), at most MOST_GRANTS
-        self.taken_back: set[BlockRequest] = set()  # cancelled, and perhaps still to be rejected (BEP 6)
+        self.allowed_fast = NO_PIECES  # pieces we may ask for while choked (BEP 6); MOST_GRANTS
+        self.taken_back = NO_REQUESTS  # cancelled, and perhaps still to be rejected (BEP 6)
         self.refused_at = -1e9  # when it last rejected a request although it had unchoked us
         self._granted_fast = 0  # mask of those it may ask us for,
         self._granted_bytes = 0  # until it has had as many bytes as they have
@@ -229,7 +270,7 @@ class Peer:
         for request in requests:
             self.cancel(request)
         if self.wire.fast:
-            self.taken_back = set(requests)  # those before are answered by now
+            self.taken_back = frozenset(requests)  # those before are answered by now
 
     # -- what it says ------------------------------------------------------------------------------------------------
 
@@ -295,7 +336,7 @@ class Peer:
                 exchange.blocks.on_reject(self, block, now)
             case AllowedFast(piece):
                 if len(self.allowed_fast) < MOST_GRANTS:
-                    self.allowed_fast.add(piece)
+                    self.allowed_fast |= {piece}
             case Suggest(piece):
                 exchange.blocks.on_suggest(self, piece)
             case Extended(id=number, payload=payload):

@@ -53,12 +53,12 @@ class PeerExtensions:
     __slots__ = (
         "_metadata_served",
         "_outbox",
+        "_turns",
         "by_utp",
         "claims_metadata",
         "gossip",
         "said",
         "said_upload_only",
-        "turns",
     )
 
     def __init__(self, outbox: Outbox) -> None:
@@ -67,7 +67,7 @@ class PeerExtensions:
         self.claims_metadata = False
         self.gossip = Gossip()
         self.by_utp = False  # its datagrams come from its endpoint
-        self.turns = Turns()
+        self._turns: Turns | None = None
         self._outbox = outbox
         self._metadata_served: dict[int, int] = {}  # block -> times
 
@@ -75,6 +75,13 @@ class PeerExtensions:
     def upload_only(self) -> bool:
         """It says that it wants nothing more (BEP 21)."""
         return self.said.upload_only is True
+
+    @property
+    def turns(self) -> Turns:
+        """In hole punching, in which few peers ever have a part."""
+        if self._turns is None:
+            self._turns = Turns()
+        return self._turns
 
     @property
     def sees_us_at(self) -> str | None:

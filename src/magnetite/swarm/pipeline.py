@@ -24,6 +24,8 @@ class Pipeline:
     from then on the depth is QUEUE_TIME of the measured rate. Never more than the peer's own `reqq` (BEP 10).
     """
 
+    __slots__ = ("_blocks", "_measured_at", "_rate", "_reqq", "_slow_start", "depth", "is_snubbed")
+
     def __init__(self, now: float) -> None:
         self.depth = FIRST_DEPTH
         self._reqq = DEEPEST

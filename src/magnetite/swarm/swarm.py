@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -305,8 +305,8 @@ class Swarm:
         self._metadata = metadata
         self._metadata_verified.set()
 
-    async def _converse(self, peer: Peer, connection: Connection) -> None:
-        await converse(peer, connection, self.exchange, self._commits, self.read_block)
+    def _converse(self, peer: Peer, connection: Connection) -> Awaitable[None]:
+        return converse(peer, connection, self.exchange, self._commits, self.read_block)
 
     async def read_block(self, piece: int, begin: int, length: int) -> Buffer:
         """Bytes of a verified piece. Raises StorageError."""

@@ -18,6 +18,8 @@ class Tolerance:
     takes us a microsecond or two, so that otherwise one peer on a fast line could keep us busy.
     """
 
+    __slots__ = ("_counted_at", "_left")
+
     def __init__(self, now: float) -> None:
         self._left = float(BURST)
         self._counted_at = now
