@@ -9,7 +9,7 @@ import trio
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
 from magnetite.net.base import BATCH, Datagram
-from magnetite.simnet.sleeper import Sleeper
+from magnetite.sleeper import Sleeper
 
 QUEUE_BYTES = 4 << 20  # as much as a kernel keeps for the receive buffer the real socket asks for
 

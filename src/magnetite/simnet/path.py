@@ -19,6 +19,8 @@ class Path:
     Where one of the hosts has another address by now, nothing gets through.
     """
 
+    __slots__ = ("_fabric", "clock", "receiver", "sender", "source", "to")
+
     def __init__(self, fabric: Fabric, sender: Host, receiver: Host, source: Endpoint, to: Endpoint) -> None:
         self.clock = fabric.clock
         self.source = source

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from enum import Enum, auto
 from random import Random
-
-import trio
+from typing import Any
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
 from magnetite.simnet.block import Block, Part
-from magnetite.simnet.sleeper import Sleeper
+from magnetite.sleeper import Sleeper
 
 
 class State(Enum):
@@ -24,6 +24,8 @@ class ReceiveQueue:
 
     An ending is final: what arrives after it is not kept.
     """
+
+    __slots__ = ("_arrived", "_reader", "_rechunk", "_remote", "_state")
 
     def __init__(self, remote: Endpoint, rechunk: Random | None) -> None:
         self._remote = remote
@@ -56,20 +58,21 @@ class ReceiveQueue:
             self._state = state
             self._reader.wake()
 
-    async def take_into(self, buffer: bytearray | memoryview) -> int:
-        """Fill the front of `buffer`: how many bytes, 0 at the end. A cancelled call has taken nothing.
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to take, or to be told."""
+        return bool(self._arrived) or self._state is not State.OPEN
 
-        What is there already is handed over without a turn for others: the window bounds how often.
-        """
-        if self._arrived or self._state is not State.OPEN:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._arrived:
+    def arrival(self) -> Awaitable[Any]:
+        """Until it is ready, which it is not yet; to be awaited at once."""
+        return self._reader.sleep()
+
+    def take_into(self, buffer: bytearray | memoryview) -> int:
+        """Fill the front of `buffer`: how many bytes, 0 at the end. Raises NetworkError if the connection broke."""
+        if not self._arrived:
             if self._state is State.BROKEN:
                 raise NetworkError(f"the connection to {self._remote} broke")
-            if self._state is State.ENDED:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                return 0
-            await self._reader.sleep()
+            return 0
         with memoryview(buffer) as view:
             return self._fill(view, self._most(len(view)))
 

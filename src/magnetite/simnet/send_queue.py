@@ -19,6 +19,8 @@ class SendQueue:
     `wake` is called when there is something to take.
     """
 
+    __slots__ = ("_is_finishing", "_least", "_length", "_room", "_to", "_unsent", "_wake", "_writers", "is_closed")
+
     def __init__(self, to: Endpoint, window: int, wake: Callable[[], None]) -> None:
         self._to = to
         self._room = window
@@ -28,38 +30,44 @@ class SendQueue:
         self._length = 0  # bytes of them
         self._is_finishing = False  # the end follows what is unsent
         self.is_closed = False  # nothing more is accepted
-        self._writers = trio.lowlevel.ParkingLot()
+        self._writers: trio.lowlevel.ParkingLot | None = None  # as soon as anybody has waited for room
 
     def __bool__(self) -> bool:
         """Whether there is something to take."""
         return bool(self._unsent) or self._is_finishing
 
-    async def put(self, parts: list[Part]) -> None:
-        """Accept all of it, waiting for room; what was accepted before a cancellation will be sent."""
-        await trio.lowlevel.checkpoint_if_cancelled()  # who sends for ever waits for room: others have their turn then
+    def put(self, parts: list[Part]) -> bool:
+        """Accept all of it, if there is room. Raises NetworkError if nothing is accepted any more."""
         self._check_open()
         length = sum(map(len, parts))
-        if length <= self._room:
-            self._accept(parts, length)
-        else:
-            await self._put_slowly(parts)
+        if length > self._room:
+            return False
+        self._accept(parts, length)
         self._wake()
+        return True
 
     def _accept(self, parts: list[Part], length: int) -> None:
         self._unsent += parts
         self._length += length
         self._room -= length
 
-    async def _put_slowly(self, parts: list[Part]) -> None:
+    async def put_slowly(self, parts: list[Part]) -> None:
+        """The same, waiting for room; what was accepted before a cancellation will be sent."""
         for unsent in parts:
             while unsent:
                 if self._room < min(self._least, len(unsent)):
                     self._wake()
-                    await self._writers.park()
+                    await self._wait_for_room()
                     self._check_open()
                     continue
                 part, unsent = unsent[: self._room], unsent[self._room :]
                 self._accept([part], len(part))
+        self._wake()
+
+    async def _wait_for_room(self) -> None:
+        if self._writers is None:
+            self._writers = trio.lowlevel.ParkingLot()
+        await self._writers.park()
 
     def take(self, most: int) -> tuple[Block, int] | None:
         """Up to `most` bytes to send next, and how many; END once after the last; None while there is nothing."""
@@ -90,8 +98,7 @@ class SendQueue:
     def credit(self, length: int) -> None:
         """The other side has read that much."""
         self._room += length
-        if self._writers:
-            self._writers.unpark_all()
+        self._wake_writers()
 
     def finish(self) -> None:
         """Accept no more; what was accepted still goes out, and then the end."""
@@ -103,13 +110,17 @@ class SendQueue:
     def close(self) -> None:
         """Accept no more; whoever waits for room is told."""
         self.is_closed = True
-        self._writers.unpark_all()
+        self._wake_writers()
 
     def drop(self) -> None:
         """Forget what has not left."""
         self.close()
         self._is_finishing = False
         self._unsent, self._length = [], 0
+
+    def _wake_writers(self) -> None:
+        if self._writers:
+            self._writers.unpark_all()
 
     def _check_open(self) -> None:
         if self.is_closed:

@@ -29,6 +29,21 @@ class SimStream:
     the last byte is within the other side's window, which is before it arrives. A cancelled one has sent a prefix.
     """
 
+    __slots__ = (
+        "_carrier",
+        "_clock",
+        "_host",
+        "_is_closed",
+        "_other",
+        "_outgoing",
+        "_read",
+        "_received",
+        "_sending",
+        "_tell_from",
+        "local",
+        "remote",
+    )
+
     _other: SimStream
 
     def __init__(self, fabric: Fabric, host: Host, outgoing: Path, local: Endpoint) -> None:
@@ -46,7 +61,15 @@ class SimStream:
         host.streams[self] = None
 
     async def receive_into(self, buffer: bytearray | memoryview) -> int:
-        length = await self._received.take_into(buffer)
+        """What is there already is handed over without a turn for others: the window bounds how often."""
+        received = self._received
+        if received.is_ready:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await received.arrival()
+        length = received.take_into(buffer)
+        if not length:
+            await trio.lowlevel.cancel_shielded_checkpoint()
         self._read += length
         if self._read >= self._tell_from:
             self._clock.at(self._clock.now + self._outgoing.latency, self._other._sending.credit, self._read)
@@ -54,7 +77,10 @@ class SimStream:
         return length
 
     async def send_all(self, *buffers: Buffer) -> None:
-        await self._sending.put([kept(buffer) for buffer in buffers if len(buffer)])
+        await trio.lowlevel.checkpoint_if_cancelled()  # who sends for ever waits for room: others have their turn then
+        parts = [kept(buffer) for buffer in buffers if len(buffer)]
+        if not self._sending.put(parts):
+            await self._sending.put_slowly(parts)
 
     def finish_sending(self) -> None:
         """Send no more: what was accepted still arrives, then the other side reads the end, and may go on to send."""

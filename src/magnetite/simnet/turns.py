@@ -21,6 +21,17 @@ TRIES = 900  # Linux, too, gives up after a quarter of an hour
 class Turns:
     """Blocks leave in order, one at a time; a lost one holds up those behind it until it gets through."""
 
+    __slots__ = (
+        "_clock",
+        "_deliver",
+        "_give_up",
+        "_is_dropped",
+        "_is_leaving",
+        "_last_arrival",
+        "_path",
+        "queue",
+    )
+
     def __init__(self, path: Path, deliver: Callable[[Block], None], give_up: Callable[[], None]) -> None:
         self.queue: SendQueue
         self._path = path

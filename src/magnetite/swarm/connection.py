@@ -6,14 +6,14 @@ The loops here only wait; what the bytes mean is the Peer's. This is the one pla
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from math import inf
 from typing import TypeAlias
 
 import trio
 
 from magnetite.errors import NetworkError, Reason, RemoteProtocolError, StorageError, WireError
-from magnetite.net.base import Buffer
+from magnetite.net.base import Buffer, ByteStream
+from magnetite.sleeper import Sleeper
 from magnetite.swarm.commit_queue import CommitQueue
 from magnetite.swarm.disk import Lost
 from magnetite.swarm.exchange import Exchange
@@ -22,9 +22,8 @@ from magnetite.swarm.outbox import batch_length, contiguous
 from magnetite.swarm.peer import Peer
 from magnetite.swarm.throttle import Throttle
 from magnetite.wire.messages import BlockRequest, Message, Reject, block_header
-from magnetite.wire.peer_wire import new_landing
 
-LANDING = trio.lowlevel.RunVar[memoryview]("landing")
+FAULTS = (RemoteProtocolError, NetworkError, StorageError)  # that end a connection
 
 ReadBlock: TypeAlias = Callable[[int, int, int], Awaitable[Buffer]]  # piece, begin, length
 
@@ -34,67 +33,69 @@ async def converse(
 ) -> None:
     """Read and write until either side ends it; `peer.closing` says why. The stream is closed afterwards."""
 
-    async def guard(loop: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await loop()
-        except (RemoteProtocolError, NetworkError, StorageError) as error:
-            peer.close(error.reason, str(error))
-
     try:
         async with trio.open_nursery() as nursery:
             peer.hang_up = nursery.cancel_scope.cancel
             if peer.closing:  # before there was anything to hang up
                 return
-            nursery.start_soon(guard, partial(_write_forever, peer, connection, exchange, read_block))
+            nursery.start_soon(_write_forever, peer, connection, exchange, read_block)
             # Not in a task of its own: with fifty connections a torrent they take memory.
-            await guard(partial(_read_forever, peer, connection, exchange, commits))
+            await _read_forever(peer, connection, exchange, commits)
     finally:
         await connection.stream.aclose()
 
 
 async def _read_forever(peer: Peer, connection: Connection, exchange: Exchange, commits: CommitQueue) -> None:
-    peer.listening_since = inf
-    await _take_in(peer, connection.early, exchange, commits)
-    connection.wire.land_in(_landing())
-    while True:
-        throttle = exchange.throttles.down
-        peer.listening_since = trio.current_time()
-        buffer = connection.wire.buffer()
-        count = await connection.stream.receive_into(buffer if throttle is None else buffer[: throttle.turn])
-        if not count:
-            raise NetworkError(reason=Reason.CLOSED_BY_PEER)
+    try:
         peer.listening_since = inf
-        await _take_in(peer, connection.wire.received(count), exchange, commits)
-        if throttle is not None:
-            await trio.sleep_until(throttle.charge(count, trio.current_time()))
+        await _take_in(peer, connection.early, exchange, commits)
+        while True:
+            throttle = exchange.throttles.down
+            peer.listening_since = trio.current_time()
+            buffer = connection.wire.buffer()
+            count = await connection.stream.receive_into(buffer if throttle is None else buffer[: throttle.turn])
+            if not count:
+                raise NetworkError(reason=Reason.CLOSED_BY_PEER)
+            peer.listening_since = inf
+            await _take_in(peer, connection.wire.received(count), exchange, commits)
+            if throttle is not None:
+                await trio.sleep_until(throttle.charge(count, trio.current_time()))
+    except FAULTS as error:
+        peer.close(error.reason, str(error))
 
 
 async def _write_forever(peer: Peer, connection: Connection, exchange: Exchange, read_block: ReadBlock) -> None:
     turn = -inf  # when blocks may be sent again, where that is limited; messages go at once
-    while True:
-        throttle = exchange.throttles.up
-        messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
-        if not messages and not requests:
-            await _something_to_send(peer, turn if peer.outbox.queued_blocks else inf)
-            continue
-        blocks, length = await _load(requests, read_block, peer) if requests else ([], 0)
-        peer.sending_since = peer.sent_at = trio.current_time()
-        await connection.stream.send_all(*messages, *blocks)
-        peer.sending_since = inf
-        if length:
-            now = trio.current_time()
-            peer.uploaded.add(length, now)
-            if throttle is not None:
-                turn = throttle.charge(length, now)
-
-
-def _landing() -> memoryview:
-    """One for all connections of a run: no task waits between a read and the end of what follows from it."""
+    writer = Sleeper()
+    peer.outbox.wake = writer.wake
     try:
-        return LANDING.get()
-    except LookupError:
-        LANDING.set(new_landing())
-        return LANDING.get()
+        while True:
+            throttle = exchange.throttles.up
+            messages, requests = peer.outbox.take_messages(), _take_blocks(peer, throttle, turn)
+            if messages or requests:
+                length = await _send(peer, connection.stream, messages, requests, read_block)
+                if length and throttle is not None:
+                    turn = throttle.charge(length, trio.current_time())
+            elif peer.outbox.queued_blocks:
+                with trio.move_on_at(turn):
+                    await writer.sleep()
+            else:  # nearly always: a deadline takes longer than the wait
+                await writer.sleep()
+    except FAULTS as error:
+        peer.close(error.reason, str(error))
+
+
+async def _send(
+    peer: Peer, stream: ByteStream, messages: list[bytes], requests: list[BlockRequest], read_block: ReadBlock
+) -> int:
+    """Send messages, and blocks that were asked for; the bytes of these. Nothing of them is kept while others wait."""
+    blocks, length = await _load(requests, read_block, peer) if requests else ([], 0)
+    peer.sending_since = peer.sent_at = trio.current_time()
+    await stream.send_all(*messages, *blocks)
+    peer.sending_since = inf
+    if length:
+        peer.uploaded.add(length, trio.current_time())
+    return length
 
 
 async def _take_in(peer: Peer, messages: list[Message], exchange: Exchange, commits: CommitQueue) -> None:
@@ -141,14 +142,3 @@ def _take_blocks(peer: Peer, throttle: Throttle | None, turn: float) -> list[Blo
     if throttle is None:
         return peer.outbox.take_blocks(batch_length(peer.uploaded.rate(now)))
     return peer.outbox.take_blocks(throttle.turn) if now >= turn else []
-
-
-async def _something_to_send(peer: Peer, turn: float) -> None:
-    """Returns as soon as the outbox is filled, or when `turn` comes."""
-    filled = trio.Event()
-    peer.outbox.wake = filled.set
-    if turn == inf:  # nearly always: a deadline takes longer than the wait
-        await filled.wait()
-    else:
-        with trio.move_on_at(turn):
-            await filled.wait()

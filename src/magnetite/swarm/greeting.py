@@ -14,6 +14,7 @@ from magnetite.errors import NetworkError, Reason, WireError
 from magnetite.ids import InfoHash
 from magnetite.net.base import ByteStream
 from magnetite.net.encrypted import EncryptedStream
+from magnetite.swarm.landing import landing
 from magnetite.ways import Carrier, Cipher, Way
 from magnetite.wire.handshake import PROTOCOL, Handshake
 from magnetite.wire.messages import Message
@@ -24,7 +25,7 @@ from magnetite.wire.mse.receiver import Receiver
 from magnetite.wire.peer_wire import PeerWire
 
 HANDSHAKE_TIMEOUT: Final = 10.0  # seconds for all of it, encryption included, however its bytes drip
-READ: Final = 4 << 10  # bytes, until the protocol is known; with an initial payload they fit a PeerWire's buffer
+READ: Final = 4 << 10  # bytes, until the protocol is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Connection:
 async def greet(stream: ByteStream, ours: Handshake, way: Way, security: Security) -> Connection:
     """Shake hands with somebody we dialled. Raises NetworkError or WireError; the stream is closed then."""
     async with _unless_it_fails(stream):
-        wire = PeerWire()
+        wire = _new_wire()
         early: list[Message] = []
         cipher = Cipher.PLAIN
         with within(HANDSHAKE_TIMEOUT, Reason.HANDSHAKE_TIMEOUT):
@@ -86,7 +87,7 @@ async def welcome(
                 agreement = await _await_agreement(stream, head, Receiver(torrents, security.policy, security.rng))
                 stream, cipher = _inside(stream, agreement)
                 head, meant = agreement.early, agreement.info_hash
-            wire = PeerWire()
+            wire = _new_wire()
             early = _feed(wire, head)
             while wire.info_hash is None:  # the peer id may come only after our answer (BEP 3)
                 early = wire.received(await receive(stream, wire))
@@ -164,6 +165,13 @@ def _inside(stream: ByteStream, agreement: Agreement) -> tuple[ByteStream, Ciphe
     return EncryptedStream(stream, agreement.receiving, agreement.sending), Cipher.RC4
 
 
+def _new_wire() -> PeerWire:
+    """One that takes no memory of its own to receive in: of a crowd that comes at once, all shake hands at once."""
+    wire = PeerWire()
+    wire.land_in(landing())
+    return wire
+
+
 def _feed(wire: PeerWire, data: bytes) -> list[Message]:
     """What was received before the wire was there; less than its buffer holds."""
     wire.buffer()[: len(data)] = data
@@ -172,8 +180,7 @@ def _feed(wire: PeerWire, data: bytes) -> list[Message]:
 
 async def _read(stream: ByteStream) -> bytes:
     """What there is, up to READ. Raises NetworkError at the end."""
-    buffer = bytearray(READ)
-    count = await stream.receive_into(buffer)
+    count = await stream.receive_into(landing()[:READ])
     if count == 0:
         raise NetworkError(reason=Reason.CLOSED_BY_PEER)
-    return bytes(buffer[:count])
+    return bytes(landing()[:count])
