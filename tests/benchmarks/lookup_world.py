@@ -147,5 +147,5 @@ class Node:
 
 
 def len_of(table: RoutingTable, number: int) -> int:
-    bucket = table._buckets.get(number)
+    bucket = table.buckets.get(number)
     return len(bucket.entries) if bucket else 0

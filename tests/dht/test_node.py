@@ -49,6 +49,17 @@ async def test_a_lookup_finds_the_k_closest_of_all_nodes(fabric: Fabric, rng: Ra
             assert found == world.closest(target, among=others)
 
 
+async def test_nodes_that_all_join_at_once_get_to_know_their_neighbours(fabric: Fabric) -> None:
+    async with open_world(fabric, 300, settle=40) as world:
+        known = 0
+        for node in world.nodes:
+            others = [other for other in world.nodes if other is not node]
+            nearest = {contact.node_id for contact in world.closest(node.node_id, among=others)[:3]}
+            good = {entry.contact.node_id for entry in node.contacts() if entry.is_good(trio.current_time())}
+            known += len(nearest & good)
+        assert known >= 890
+
+
 async def test_what_was_announced_is_found_and_told_as_it_happens(fabric: Fabric) -> None:
     async with open_world(fabric, 50) as world:
         announcer, finder = world.nodes[10], world.nodes[40]

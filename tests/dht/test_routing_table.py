@@ -14,7 +14,19 @@ from magnetite.dht.contact import Contact, K
 from magnetite.dht.routing_entry import QUESTIONABLE_AFTER, RoutingEntry
 from magnetite.dht.routing_table import INDEX_LIFETIME, LARGE_BUCKETS, RoutingTable
 from magnetite.dht.security import make_id
-from magnetite.dht.upkeep import ASK_AGAIN, NEAR_BIAS, NEW_FOR, RETRY, next_to_ask, refresh_target
+from magnetite.dht.upkeep import (
+    ASK_AGAIN,
+    ENOUGH,
+    FAR_TURNS,
+    HASTE,
+    LEISURE,
+    NEAR_BIAS,
+    NEW_FOR,
+    RETRY,
+    next_to_ask,
+    refresh_target,
+    refresh_targets,
+)
 from magnetite.endpoint import Endpoint, Scope
 from magnetite.errors import Reason
 from magnetite.events import ContactAdded, ContactEvicted, Event
@@ -221,27 +233,73 @@ def test_upkeep_asks_the_unverified_first_and_then_those_asked_least_recently(ta
     table.on_response(nth(1, FAR), 0.1, now=0)
     table.on_response(nth(2, FAR + 1), 0.1, now=10)
     table.on_named(nth(3, FAR + 2), now=10)
-    assert next_to_ask(table, now=11, most=1) == [nth(3, FAR + 2)]
+    assert next_to_ask(table, now=11) == [nth(3, FAR + 2)]
     table.on_asked(nth(3, FAR + 2).endpoint, now=11)
-    assert next_to_ask(table, now=12, most=4) == []
+    assert next_to_ask(table, now=12) == []
     table.on_response(nth(3, FAR + 2), 0.1, now=12)
-    assert next_to_ask(table, now=11 + ASK_AGAIN * QUESTIONABLE_AFTER, most=1) == [nth(1, FAR)]
+    expected = [nth(1, FAR), nth(2, FAR + 1), nth(3, FAR + 2)]
+    assert next_to_ask(table, now=12 + ASK_AGAIN * QUESTIONABLE_AFTER) == expected
+
+
+def test_upkeep_asks_in_our_neighbourhood_first_and_then_where_few_are_good(table: RoutingTable) -> None:
+    for index in range(K):
+        table.on_response(nth(index, 1 << 100 | index), 0.1, now=0)
+    table.on_response(nth(10, FAR), 0.1, now=0)
+    table.on_named(nth(11, FAR + 1), now=0)
+    table.on_named(nth(12, FAR >> 1), now=0)
+    table.on_named(nth(13, 1 << 99), now=0)
+    assert next_to_ask(table, now=1) == [nth(13, 1 << 99), nth(12, FAR >> 1), nth(11, FAR + 1)]
+
+
+def test_upkeep_has_leisure_once_enough_contacts_are_good(table: RoutingTable) -> None:
+    for number in range(10):
+        table.on_named(nth(1000 + number, FAR + 1000 + number), now=0)
+    for number in range(ENOUGH - 1):
+        table.on_response(nth(number, FAR + number), 0.1, now=0)
+    assert len(next_to_ask(table, now=1)) == HASTE
+    table.on_response(nth(ENOUGH, FAR + ENOUGH), 0.1, now=1)
+    assert len(next_to_ask(table, now=1)) == LEISURE
+    [asked] = next_to_ask(table, now=1)
+    table.on_asked(asked.endpoint, now=1)
+    assert len(next_to_ask(table, now=2)) == LEISURE + 1
 
 
 def test_upkeep_tries_a_silent_contact_again_soon(table: RoutingTable) -> None:
     table.on_response(contact(FAR), 0.1, now=0)
     table.on_failure(contact(FAR).endpoint, now=1)
-    assert next_to_ask(table, now=RETRY - 1, most=4) == []
-    assert next_to_ask(table, now=RETRY + 1, most=1) == [contact(FAR)]
+    assert next_to_ask(table, now=RETRY - 1) == []
+    assert next_to_ask(table, now=RETRY + 1) == [contact(FAR)]
 
 
-def test_upkeep_asks_for_ids_of_the_contacts_bucket_or_of_our_neighbourhood(table: RoutingTable) -> None:
+def test_upkeep_asks_for_ids_of_the_emptiest_bucket_or_around_our_own(table: RoutingTable) -> None:
     for index in range(K):
-        table.on_response(nth(index, 1 << 100 | index), 0.1, now=0)
-    table.on_response(nth(99, FAR), 0.1, now=0)
+        table.on_response(nth(index, FAR >> 9 | index), 0.1, now=0)
+    for index in range(20):
+        table.on_response(nth(100 + index, FAR + index), 0.1, now=0)
+    table.on_response(nth(200, FAR >> 2), 0.1, now=0)
     rng = Random(1)
-    numbers = {table.bucket_number(refresh_target(table, nth(99, FAR), rng)) for _ in range(50)}
-    assert numbers == {0, table.bucket_number(1 << 100)}
+
+    def asked(contact: Contact) -> set[int]:
+        return {min(table.bucket_number(refresh_target(table, contact, rng)), 9) for _ in range(200)}
+
+    assert asked(nth(100, FAR)) == {0, 9}  # a contact so far from us knows little of the ranges between
+    assert asked(nth(200, FAR >> 2)) == {1, 9}
+    assert asked(nth(0, FAR >> 9)) == {8, 9}
+
+
+def test_joining_looks_up_ourselves_and_later_where_we_know_nobody(table: RoutingTable) -> None:
+    for index in range(K):
+        table.on_response(nth(index, FAR >> 9 | index), 0.1, now=0)
+        table.on_response(nth(100 + index, FAR + index), 0.1, now=0)
+    rng = Random(1)
+    assert refresh_targets(table, 0, 0.0, rng) == [OWN]
+    own, far = refresh_targets(table, FAR_TURNS.start, 0.0, rng)
+    assert (own, table.bucket_number(far)) == (OWN, 1)
+    assert len(refresh_targets(table, FAR_TURNS.stop, 0.0, rng)) == 2
+    for number in range(1, 9):
+        for index in range(K):
+            table.on_response(nth(200 + 10 * number + index, (FAR >> number) + index), 0.1, now=0)
+    assert refresh_targets(table, FAR_TURNS.stop, 0.0, rng) == [OWN]
 
 
 def test_of_one_subnet_a_bucket_keeps_two(table: RoutingTable) -> None:
@@ -336,8 +394,8 @@ def test_our_own_id_is_no_contact_after_a_change_either(table: RoutingTable) -> 
 def test_upkeep_leaves_alone_who_gave_a_sign_of_life_lately(table: RoutingTable) -> None:
     table.on_response(contact(FAR), 0.1, now=0)
     table.on_query(contact(FAR), now=NEW_FOR)
-    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER - 1, most=4) == []
-    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER, most=1) == [contact(FAR)]
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER - 1) == []
+    assert next_to_ask(table, now=NEW_FOR + ASK_AGAIN * NEAR_BIAS * QUESTIONABLE_AFTER) == [contact(FAR)]
 
 
 class TableAgainstModel(RuleBasedStateMachine):

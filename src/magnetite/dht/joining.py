@@ -31,7 +31,8 @@ KNOWN_PATIENCE: Final = 0.5  # seconds the contacts we know have before routers 
 MOST_SAVED: Final = 64  # of the saved contacts that are asked at the start
 FIRST_RETRY: Final = 2.0  # seconds after a bootstrap that failed; doubled each time
 LAST_RETRY: Final = 60.0
-REJOIN: Final = 15 * 60.0  # seconds until that is repeated: the neighbourhood is what we answer for
+PAUSES: Final = (4.0, 12.0, 36.0, 108.0, 324.0)  # seconds until we look for our neighbours again: others join, too
+REJOIN: Final = 15 * 60.0  # seconds, from then on: the neighbourhood is what we answer for
 REJOIN_ALONE: Final = 10.0  # seconds, while there are fewer than K contacts: the DHT may be as young as we are
 
 
@@ -60,19 +61,20 @@ class Joining:
 
     async def stay_joined(self, find_node: Callable[[NodeId], Awaitable[object]]) -> None:
         """Join, get to know the neighbourhood by `find_node`, and do so again now and then. Never returns."""
-        retry = FIRST_RETRY
-        is_new = True
+        retry, turn = FIRST_RETRY, 0
         while True:
             if self.is_usable or await self._bootstrap(retry):
                 retry = FIRST_RETRY
                 self._rejoin = trio.Event()
-                # After that upkeep keeps the large buckets full; the neighbourhood, which newcomers join, is looked at.
-                for target in refresh_targets(self._table, self._commons.rng) if is_new else [self._table.own_id]:
+                for target in refresh_targets(self._table, turn, trio.current_time(), self._commons.rng):
                     await find_node(target)
-                is_new = len(self._table) < K
-                with trio.move_on_after(REJOIN_ALONE if is_new else REJOIN):
+                if is_alone := len(self._table) < K:
+                    pause = REJOIN_ALONE
+                else:
+                    pause = PAUSES[turn] if turn < len(PAUSES) else REJOIN
+                with trio.move_on_after(pause) as waiting:
                     await self._rejoin.wait()
-                    is_new = True
+                turn = turn + 1 if waiting.cancelled_caught and not is_alone else 0
             else:
                 with trio.move_on_after(retry):
                     await self._usable.wait()

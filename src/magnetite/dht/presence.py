@@ -34,7 +34,7 @@ from magnetite.net.base import DatagramSocket
 
 TICK: Final = 1.0  # seconds between two rounds of upkeep while there is something to do
 IDLE_TICK: Final = 8.0
-UPKEEP_QUERIES: Final = 4  # in one round; a new node's table fills within two minutes
+CUT_OFF_QUERIES: Final = 4  # in one round, while nothing comes in
 SILENCE: Final = 15.0  # seconds without any datagram, though we asked: the network is gone, not the contacts
 ASLEEP: Final = 60.0  # seconds a round of upkeep is late: the process was stopped
 OWN_PING: Final = 300.0  # seconds between two pings of our own external address
@@ -128,8 +128,9 @@ class Presence:
 
     async def keep_up(self) -> None:
         while True:
-            tick = (TICK if self.exchange.pending else IDLE_TICK) * self._commons.rng.uniform(0.9, 1.1)
-            due = trio.current_time() + tick
+            now = trio.current_time()
+            is_busy = self.exchange.pending or now >= self.table.quiet_until
+            due = now + (TICK if is_busy else IDLE_TICK) * self._commons.rng.uniform(0.9, 1.1)
             await trio.sleep_until(due)
             now = trio.current_time()
             if now > due + ASLEEP:
@@ -145,7 +146,7 @@ class Presence:
 
     def _refresh(self, now: float) -> None:
         """Ask the contacts that are due; upkeep takes its turns at once, and the searches' turns come later for it."""
-        for contact in next_to_ask(self.table, now, UPKEEP_QUERIES):
+        for contact in next_to_ask(self.table, now):
             self._ask(contact, refresh_target(self.table, contact, self._commons.rng), now)
 
     def _watch_network(self, now: float) -> None:
@@ -154,7 +155,7 @@ class Presence:
         if is_silent:
             if not self._is_cut_off:
                 self._commons.emit(NetworkLost(now, self.local))
-            self._ask_anybody(UPKEEP_QUERIES, now)
+            self._ask_anybody(CUT_OFF_QUERIES, now)
         elif self._is_cut_off:
             self._commons.emit(NetworkReturned(now, self.local))
             self.exchange.external.forget()

@@ -49,7 +49,7 @@ class RoutingTable:
         self.filled_at = inf  # when the first contact came
         self.quiet_until = -inf  # no contact is due for a question before, unless one comes or fails: upkeep's note
         self._emit = emit
-        self._buckets: dict[int, Bucket] = {}
+        self.buckets: dict[int, Bucket] = {}
         self._by_id: dict[NodeId, RoutingEntry] = {}
         self._by_address: dict[_Address, RoutingEntry] = {}
         self._index: ClosestIndex | None = None
@@ -57,11 +57,11 @@ class RoutingTable:
 
     def __len__(self) -> int:
         """Contacts in the buckets, replacements not counted."""
-        return sum(len(bucket.entries) for bucket in self._buckets.values())
+        return sum(len(bucket.entries) for bucket in self.buckets.values())
 
     def __iter__(self) -> Iterator[RoutingEntry]:
         """The entries of all buckets, without the replacements."""
-        return chain.from_iterable(self._buckets.values())
+        return chain.from_iterable(self.buckets.values())
 
     @property
     def verified(self) -> int:
@@ -76,8 +76,8 @@ class RoutingTable:
     def neighbourhood(self) -> int:
         """The number of the bucket from which on there are no more than some K contacts: those near our own id."""
         count = 0
-        for number in sorted(self._buckets, reverse=True):
-            count += len(self._buckets[number].entries)
+        for number in sorted(self.buckets, reverse=True):
+            count += len(self.buckets[number].entries)
             if count >= K:
                 return number
         return 0
@@ -88,8 +88,17 @@ class RoutingTable:
 
     def has_room_in(self, number: int) -> bool:
         """Whether bucket `number` is not full."""
-        bucket = self._buckets.get(number)
+        bucket = self.buckets.get(number)
         return bucket is None or bucket.has_room
+
+    def fullness(self, number: int) -> float:
+        """The share of the places in bucket `number` that are taken."""
+        bucket = self.buckets.get(number)
+        return 0.0 if bucket is None else len(bucket.entries) / bucket.capacity
+
+    def good_in(self, number: int, now: float) -> int:
+        """Good contacts in bucket `number`, K of them at most."""
+        return min(K, sum(entry.is_good(now) for entry in self.buckets.get(number, ())))
 
     # -- what happened ------------------------------------------------------------------------------------------------
 
@@ -147,7 +156,7 @@ class RoutingTable:
         entry.failures += 1
         self._reindex(entry, now)
         self.quiet_until = -inf
-        if self._buckets[self.bucket_number(entry.contact.node_id)].gives_up_on(entry):
+        if self.buckets[self.bucket_number(entry.contact.node_id)].gives_up_on(entry):
             self._remove(entry, Reason.TIMEOUT, now)
 
     def remove_where(self, is_unwanted: Callable[[Contact], bool], reason: Reason, now: float) -> None:
@@ -159,9 +168,9 @@ class RoutingTable:
     def rehome(self, own_id: NodeId, now: float) -> None:
         """Take another id of our own (BEP 42: our address has changed). All is kept that finds a place around it."""
         before = {entry.contact.node_id: entry for entry in self if entry.is_verified}
-        entries = [*self, *chain.from_iterable(bucket.replacements.values() for bucket in self._buckets.values())]
+        entries = [*self, *chain.from_iterable(bucket.replacements.values() for bucket in self.buckets.values())]
         self.own_id = own_id
-        self._buckets, self._by_id, self._by_address, self._index = {}, {}, {}, None
+        self.buckets, self._by_id, self._by_address, self._index = {}, {}, {}, None
         self.quiet_until = -inf
         # Those we have known longest first: what has no room any more is then what came last.
         for entry in sorted(entries, key=lambda entry: (not entry.is_verified, entry.first_response)):
@@ -260,13 +269,13 @@ class RoutingTable:
 
     def _bucket_for(self, entry: RoutingEntry) -> Bucket:
         number = self.bucket_number(entry.contact.node_id)
-        bucket = self._buckets.get(number)
+        bucket = self.buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket(capacity_of(number), number)
+            bucket = self.buckets[number] = Bucket(capacity_of(number), number)
         return bucket
 
     def _remove(self, entry: RoutingEntry, reason: Reason, now: float) -> None:
-        bucket = self._buckets[self.bucket_number(entry.contact.node_id)]
+        bucket = self.buckets[self.bucket_number(entry.contact.node_id)]
         was_entry = entry.contact.node_id in bucket.entries
         promoted = bucket.remove(entry)
         self._forget(entry)
