@@ -211,7 +211,7 @@ class Membership:
 
     def _note_end(self, peer: Peer) -> None:
         reason, detail = peer.closing or (Reason.SHUTTING_DOWN, "")
-        log.info("closed %s: %s", peer, detail or reason.value)
+        log.info("closed %s: %s %s", peer, reason.value, detail)
         downloaded, uploaded = peer.downloaded.total, peer.uploaded.total
         now = trio.current_time()
         self._emit(PeerClosed(now, self._info_hash, peer.endpoint, reason, detail, downloaded, uploaded))
