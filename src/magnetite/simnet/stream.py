@@ -30,6 +30,7 @@ class SimStream:
     """
 
     __slots__ = (
+        "__weakref__",  # the real streams have one, and what is tied to an interface keeps such
         "_carrier",
         "_clock",
         "_host",
