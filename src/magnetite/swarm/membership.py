@@ -175,7 +175,7 @@ class Membership:
         if self.candidates.is_banned(endpoint.ip):
             return Reason.BANNED
         twin = self._twin(peer_id, endpoint)
-        if twin is not None:
+        if twin is not None and not _is_callers_choice(endpoint, source, twin):
             if twin.endpoint.ip != endpoint.ip or not self._is_preferred(peer_id, source, twin.source):
                 return Reason.DUPLICATE
             twin.close(Reason.DUPLICATE)  # and leaves its place to the new one
@@ -193,11 +193,9 @@ class Membership:
 
         Ids are no secret, so whoever comes from elsewhere with a peer's id does not take its place.
         """
-        for peer in self._exchange.peers:
-            is_here = peer.endpoint.ip == endpoint.ip or peer.endpoint.is_ipv6 is not endpoint.is_ipv6
-            if is_here and peer.peer_id == peer_id and not peer.closing:
-                return peer
-        return None
+        named = [peer for peer in self._exchange.peers if peer.peer_id == peer_id and not peer.closing]
+        here = next((peer for peer in named if peer.endpoint.ip == endpoint.ip), None)
+        return here or next((peer for peer in named if peer.endpoint.is_ipv6 is not endpoint.is_ipv6), None)
 
     def _is_preferred(self, peer_id: PeerId, new: Source, old: Source) -> bool:
         """Of two connections with one peer, whether the new one stays.
@@ -342,3 +340,12 @@ class Membership:
 
     def _others_wait(self, now: float) -> bool:
         return not self._may_dial() and self.candidates.next_due() <= now
+
+
+def _is_callers_choice(endpoint: Endpoint, source: Source, twin: Peer) -> bool:
+    """Whether somebody calls by both families at once: it keeps the call that it knows of first, which may be another
+    than the first here, and were each of us to give up the other's, none would be left.
+    """
+    is_other_family = endpoint.is_ipv6 is not twin.endpoint.is_ipv6
+    has_traded = twin.downloaded.total or twin.uploaded.total
+    return source is twin.source is Source.INCOMING and is_other_family and not has_traded
