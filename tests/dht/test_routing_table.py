@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from magnetite.dht.bucket import MAX_UNVERIFIED
 from magnetite.dht.closest import ClosestIndex
 from magnetite.dht.contact import Contact, K
 from magnetite.dht.routing_entry import QUESTIONABLE_AFTER, RoutingEntry
@@ -160,12 +161,23 @@ def test_a_much_faster_contact_takes_the_place_of_the_slowest_in_a_large_bucket(
 
 
 def test_a_verified_contact_takes_the_place_of_an_unverified_one(table: RoutingTable) -> None:
-    for index in range(LARGE_BUCKETS[0]):
-        table.on_named(nth(index, FAR + index), now=0)
+    for index in range(LARGE_BUCKETS[0] - 1):
+        table.on_response(nth(index, FAR + index), 0.1, now=0)
+    table.on_named(nth(4999, FAR + 4999), now=0)
     verified = nth(5000, FAR + 5000)
     table.on_response(verified, 0.1, now=1)
     assert verified in [entry.contact for entry in table]
-    assert len(table) == LARGE_BUCKETS[0]
+    assert len(table) == table.verified == LARGE_BUCKETS[0]
+
+
+def test_only_so_many_unverified_contacts_of_a_bucket_wait_to_be_asked(table: RoutingTable) -> None:
+    contacts = [nth(index, FAR + index) for index in range(MAX_UNVERIFIED + 1)]
+    for each in contacts:
+        table.on_named(each, now=0)
+    assert len(table) == MAX_UNVERIFIED
+    table.on_response(contacts[0], 0.1, now=1)
+    table.on_named(contacts[-1], now=1)
+    assert len(table) == MAX_UNVERIFIED + 1
 
 
 def test_without_a_replacement_a_verified_contact_is_tried_five_times(table: RoutingTable) -> None:
@@ -443,6 +455,11 @@ class TableAgainstModel(RuleBasedStateMachine):
         for number in set(numbers):
             capacity = LARGE_BUCKETS[number] if number < len(LARGE_BUCKETS) else K
             assert numbers.count(number) <= capacity
+
+    @invariant()
+    def unverified_contacts_are_counted(self) -> None:
+        for bucket in self.table.buckets.values():
+            assert bucket.unverified == sum(not entry.is_verified for entry in bucket) <= MAX_UNVERIFIED
 
     @invariant()
     def an_id_and_an_address_have_one_entry(self) -> None:

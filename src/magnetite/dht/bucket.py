@@ -14,6 +14,7 @@ from magnetite.dht.subnets import PER_SUBNET
 from magnetite.ids import NodeId
 
 MAX_REPLACEMENTS: Final = K
+MAX_UNVERIFIED: Final = 2 * K  # waiting to be asked, or for their answer; more would be named again in time
 FAILURES_ALONE: Final = 5  # in a row, before a contact goes whose place nobody wants
 MUCH_FASTER: Final = 0.5  # of the slowest's round trip: less would only make contacts come and go
 
@@ -26,9 +27,9 @@ _PREFERENCE = attrgetter("failures", "round_trip")  # sorts those whose answers 
 class Bucket:
     """Up to `capacity` entries that share `number` bits with our own id, and up to 8 verified replacements.
 
-    Unverified entries are kept while there is room: they give way to any verified one. A large bucket has K places for
-    each part of its range, so that there is somebody near whatever is looked for (libtorrent does so, too). Of one
-    subnet there are no more than PER_SUBNET, replacements counted.
+    Of unverified entries up to MAX_UNVERIFIED are kept while there is room: they give way to any verified one. A large
+    bucket has K places for each part of its range, so that there is somebody near whatever is looked for (libtorrent
+    does so, too). Of one subnet there are no more than PER_SUBNET, replacements counted.
     """
 
     def __init__(self, capacity: int, number: int) -> None:
@@ -37,6 +38,7 @@ class Bucket:
         self._part_shift = max(_BITS - 1 - number - self._part_bits, 0)
         self.entries: dict[NodeId, RoutingEntry] = {}
         self.replacements: dict[NodeId, RoutingEntry] = {}
+        self.unverified = 0  # of the entries
 
     def __iter__(self) -> Iterator[RoutingEntry]:
         return iter(self.entries.values())
@@ -44,6 +46,11 @@ class Bucket:
     @property
     def has_room(self) -> bool:
         return len(self.entries) < self.capacity
+
+    @property
+    def has_room_for_hearsay(self) -> bool:
+        """Whether a contact that nobody has verified would be kept."""
+        return self.unverified < MAX_UNVERIFIED and self.has_room
 
     def rival(self, newcomer: RoutingEntry) -> RoutingEntry | None:
         """Who would have to go for `newcomer`, because there are enough of its subnet; the newcomer itself, perhaps."""
@@ -62,13 +69,20 @@ class Bucket:
             entry.part = entry.contact.node_id >> self._part_shift & (1 << self._part_bits) - 1
         if self.has_room:
             self.entries[entry.contact.node_id] = entry
+            self.unverified += not entry.is_verified
             return None, None
         loser = self._weakest(entry)
         if loser is entry:
             return None, self._keep_as_replacement(entry)
         del self.entries[loser.contact.node_id]
         self.entries[entry.contact.node_id] = entry
+        self.unverified -= not loser.is_verified  # the newcomer is
         return loser, self._keep_as_replacement(loser)
+
+    def verify(self, entry: RoutingEntry, round_trip: float, now: float) -> None:
+        """An unverified entry has answered."""
+        entry.responded(now, round_trip)
+        self.unverified -= 1
 
     def remove(self, entry: RoutingEntry) -> RoutingEntry | None:
         """Take an entry out; the replacement that moved up, if any."""
@@ -76,6 +90,7 @@ class Bucket:
         if self.replacements.pop(node_id, None) is not None:
             return None
         del self.entries[node_id]
+        self.unverified -= not entry.is_verified
         if not self.replacements:
             return None
         best = min(self.replacements.values(), key=_PREFERENCE)

@@ -84,7 +84,8 @@ class RoutingTable:
 
     def has_room_for(self, node_id: NodeId) -> bool:
         """Whether a contact that nobody has verified yet would be kept."""
-        return node_id != self.own_id and self.has_room_in(self.bucket_number(node_id))
+        bucket = self.buckets.get(self.bucket_number(node_id))
+        return node_id != self.own_id and (bucket is None or bucket.has_room_for_hearsay)
 
     def has_room_in(self, number: int) -> bool:
         """Whether bucket `number` is not full."""
@@ -219,9 +220,11 @@ class RoutingTable:
 
     def _confirm(self, entry: RoutingEntry, round_trip: float, now: float) -> None:
         was_good = entry.is_good(now)
-        if not entry.is_verified:
+        if entry.is_verified:
+            entry.responded(now, round_trip)
+        else:
+            self._bucket_for(entry).verify(entry, round_trip, now)
             self._emit(ContactAdded(now, *entry.contact))
-        entry.responded(now, round_trip)
         if not was_good:
             self._reindex(entry, now)
 
