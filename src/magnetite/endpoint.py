@@ -88,7 +88,7 @@ _BY_FIRST_BYTE = {
 """Where the first byte of an IPv4 address says it all (IANA's registry of special-purpose addresses)."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def scope_of(ip: str) -> Scope:
     """How far `ip` reaches; text that is no address reaches nowhere."""
     try:

@@ -46,7 +46,8 @@ class ExternalAddress:
         self._votes[voter] = told
         if len(self._votes) > VOTERS:
             self._votes.popitem(last=False)
-        self._is_counted = False
+        if told != self._agreed:  # one more for whom most are for changes nothing
+            self._is_counted = False
 
     def forget(self) -> None:
         """The network was gone and is back: it may well be another."""

@@ -137,8 +137,8 @@ class PeerSearch:
             def on_change() -> None:
                 if any(search.found or search.is_finished for search in under_way):
                     woken.set()
-                else:
-                    scope.deadline = min(search.next_wake for search in under_way)
+                elif (wake := min(search.next_wake for search in under_way)) < scope.deadline:
+                    scope.deadline = wake  # later ones can wait: to look once in vain is cheaper than to set each
 
             for search in under_way:
                 search.on_change = on_change

@@ -14,7 +14,7 @@ _NETWORK6: Final = 8  # bytes: whoever has an IPv6 address has at least a /64 of
 Subnet: TypeAlias = str | bytes
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def subnet_of(ip: str) -> Subnet | None:
     """The subnet a limit counts; None for addresses that are not public, where hosts of one owner are the rule."""
     if scope_of(ip) is not Scope.GLOBAL:

@@ -44,22 +44,26 @@ def next_to_ask(table: RoutingTable, now: float) -> list[Contact]:
     good = silent = 0
     for number, bucket in table.buckets.items():
         is_far = number < neighbourhood
-        good_here = sum([entry.is_good(now) for entry in bucket])
-        good += good_here
+        good_here = 0
+        due_here: list[tuple[float, RoutingEntry]] = []
         for entry in bucket:
             if entry.failures or not entry.is_verified:
                 due = entry.last_asked + RETRY
                 silent += due > now
-            elif grows:
-                due = entry.last_asked + GROW
             else:
-                # Whoever asked or answered anything lately lives: a lookup's query or its own saves ours.
-                patience = ASK_AGAIN * entry.trusted_for * (1 if is_far else NEAR_BIAS)
-                due = max(entry.last_asked, entry.last_heard) + patience
+                good_here += entry.is_good(now)
+                if grows:
+                    due = entry.last_asked + GROW
+                else:
+                    # Whoever asked or answered anything lately lives: a lookup's query or its own saves ours.
+                    patience = ASK_AGAIN * entry.trusted_for * (1 if is_far else NEAR_BIAS)
+                    due = max(entry.last_asked, entry.last_heard) + patience
             if due <= now:
-                overdue.append((is_far, due, good_here, entry))
+                due_here.append((due, entry))
             elif due < quiet_until:
                 quiet_until = due
+        good += good_here
+        overdue += [(is_far, due, good_here, entry) for due, entry in due_here]
     most = HASTE if good < ENOUGH else LEISURE + (silent > 0)
     if len(overdue) <= most:
         table.quiet_until = min(quiet_until, now + RETRY) if overdue else quiet_until
