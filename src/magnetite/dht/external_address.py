@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import Final
 
 from magnetite.dht.subnets import Subnet, subnet_of
@@ -20,7 +20,7 @@ class ExternalAddress:
     """
 
     def __init__(self) -> None:
-        self._votes: OrderedDict[Subnet | Endpoint, Endpoint] = OrderedDict()
+        self._votes: dict[Subnet | Endpoint, Endpoint] = {}  # the latest last
         self._agreed: Endpoint | None = None
         self._is_counted = True
 
@@ -43,11 +43,14 @@ class ExternalAddress:
         """The node at `source` says that it sees us at `told`."""
         voter = subnet_of(source.ip) or source
         self._votes.pop(voter, None)
-        self._votes[voter] = told
-        if len(self._votes) > VOTERS:
-            self._votes.popitem(last=False)
-        if told != self._agreed:  # one more for whom most are for changes nothing
+        agreed = self._agreed
+        if told == agreed:  # one more for whom most are for changes nothing
+            self._votes[voter] = agreed
+        else:
+            self._votes[voter] = told
             self._is_counted = False
+        if len(self._votes) > VOTERS:
+            del self._votes[next(iter(self._votes))]
 
     def forget(self) -> None:
         """The network was gone and is back: it may well be another."""

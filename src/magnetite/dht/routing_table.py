@@ -105,13 +105,15 @@ class RoutingTable:
 
     def on_response(self, contact: Contact, round_trip: float, now: float) -> None:
         """`contact` answered a query of ours within `round_trip` seconds."""
-        is_believed = self.experience.on_answer(contact, round_trip, now)
         entry = self._at(contact.endpoint)
-        if not is_believed:
+        is_known = entry is not None and entry.contact == contact
+        if entry is not None and is_known:
+            contact = entry.contact  # the same object for all that remember it
+        if not self.experience.on_answer(contact, round_trip, now):
             if entry is not None and entry.contact.endpoint == contact.endpoint:
                 self._remove(entry, Reason.PROTOCOL_ERROR, now)
             return
-        if entry is not None and entry.contact == contact:
+        if entry is not None and is_known:
             self._confirm(entry, round_trip, now)
             return
         if not self._is_welcome(contact) or not self._make_way(contact, now):
