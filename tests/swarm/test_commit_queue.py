@@ -13,7 +13,7 @@ from magnetite.swarm.partial import PartialPiece
 def filled(*lengths: int) -> CommitQueue:
     queue = CommitQueue()
     for piece, length in enumerate(lengths):
-        queue.put(PartialPiece(piece, length))
+        queue.put([PartialPiece(piece, length)])
     return queue
 
 
@@ -34,7 +34,7 @@ async def test_whoever_brings_pieces_waits_while_too_many_bytes_do(length: int) 
     most = max(2, MOST_WAITING // length)
     queue = filled(*[length] * (most - 1))
     await queue.room()
-    queue.put(PartialPiece(99, length))
+    queue.put([PartialPiece(99, length)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.room)
         await trio.testing.wait_all_tasks_blocked()

@@ -53,7 +53,7 @@ class Torrent:
         self.completed: list[PartialPiece[Peer]] = []
         candidates = CandidatePool([Endpoint("9.9.9.9", 6881)])
         self.exchange = Exchange(METAINFO.info_hash, candidates, Random(1), self.events.append, make_choker)
-        self.exchange.blocks.on_completed = self.completed.append
+        self.exchange.blocks.on_completed = self.completed.extend
         if metainfo is not None:
             self.begin(metainfo)
 

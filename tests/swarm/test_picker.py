@@ -60,6 +60,14 @@ def test_a_piece_that_is_given_up_can_be_begun_again(rng):
     assert picker.begin(0b111) == 2
 
 
+def test_what_is_taken_beside_a_piece_is_not_begun_again(rng):
+    picker = PiecePicker(0b1111, everything(COUNT), rng)
+    picker.take(0b0110)
+    assert picker.open == 0b1001
+    assert {picker.begin(0b1111), picker.begin(0b1111)} == {0, 3}
+    assert picker.begin(0b1111) is None
+
+
 @given(MASKS, MASKS, st.lists(MASKS, max_size=30), st.booleans(), st.randoms(use_true_random=False))
 def test_a_piece_of_a_lower_rank_waits_for_all_of_a_higher_one(high, low, asks, is_sequential, rng):
     low &= ~high

@@ -412,6 +412,29 @@ def test_runs_of_small_pieces_end(monkeypatch):
     assert runs == {True, False}
 
 
+def test_what_was_begun_side_by_side_and_not_asked_for_is_anybodys():
+    remote, other = Remote("one", ALL), Remote("other", ALL)
+    left = 0
+    for seed in range(10):
+        book = book_of(remote, other, seed=seed)
+        book.next_requests(remote, ALL, 3, 0)  # a piece, and half of the one beside it
+        book.on_gone(remote, ALL)
+        begun, asked = set(book.begun.partials), begun_by(book, other, 2 * COUNT)
+        assert set(asked[: len(begun)]) == begun
+        assert sorted(asked) == list(range(COUNT))
+        left += len(begun)
+    assert left
+
+
+def test_runs_of_small_pieces_take_no_more_memory_than_pieces_may(monkeypatch):
+    monkeypatch.setattr(begun_pieces, "PARTIAL_BYTES", 3 * PIECE_LENGTH)
+    remote = Remote("one", ALL)
+    for seed in range(10):
+        book = book_of(remote, seed=seed)
+        book.next_requests(remote, ALL, 6, 0)
+        assert 2 <= len(book.begun.partials) <= 3
+
+
 @pytest.mark.parametrize("reason", ["suggestion", "priority"])
 def test_what_somebody_asks_for_by_piece_begins_no_run(reason):
     remote = Remote("one", ALL)

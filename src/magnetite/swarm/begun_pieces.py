@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from magnetite.swarm.buffers import Buffers
 from magnetite.swarm.deadlines import Deadlines
 from magnetite.swarm.partial import PartialPiece
-from magnetite.swarm.picker import MakePicker, Picker
+from magnetite.swarm.picker import MakePicker, Picker, lowest_bit
 from magnetite.torrent.piece_map import PieceMap
 from magnetite.torrent.pieces import everything
 from magnetite.torrent.pieces import of as mask_of
@@ -102,20 +102,21 @@ class BegunPieces(Generic[P]):
             yield begun
             yield from self._beside(begun, peer, pieces)
 
-    def _beside(self, first: PartialPiece[P], peer: P, pieces: int) -> Iterator[PartialPiece[P]]:
+    def _beside(self, first: PartialPiece[P], peer: P, pieces: int) -> list[PartialPiece[P]]:
         """New pieces behind one that was just begun, if they are small: as many as make up RUN, and are as rare.
 
         What lies side by side is written, and read by the peer, in one go; to pick each small piece by itself takes as
         long as all else that is done for it. Suggestions and priorities are about each piece, and come first.
         """
         behind, count, order = first.piece + 1, RUN // self._map.piece_length - 1, self.picker.order
+        count = min(count, (PARTIAL_BYTES - self._bytes) // self._map.piece_length)
         if count <= 0 or order.high or order.low or self._suggested.get(peer):
-            return
+            return []
         alike = self.picker.availability.as_rare_as(first.piece) & self.picker.open & pieces
         run = alike >> behind & (1 << count) - 1
-        while run & 1 and (begun := self._begin(peer, 1 << behind)) is not None:
-            yield begun
-            run, behind = run >> 1, behind + 1
+        length = lowest_bit(~run)
+        self.picker.take((1 << length) - 1 << behind)
+        return [self._start(peer, piece) for piece in range(behind, behind + length)]
 
     def _due(self, peer: P, pieces: int, deadlines: Deadlines) -> Iterator[PartialPiece[P]]:
         fresh = pieces & self.picker.open & deadlines.pieces
@@ -145,8 +146,10 @@ class BegunPieces(Generic[P]):
             return None
         suggested = self._suggested.get(peer)
         piece = self.picker.begin(pieces, mask_of(suggested) if suggested else 0)
-        if piece is None:
-            return None
+        return None if piece is None else self._start(peer, piece)
+
+    def _start(self, peer: P, piece: int) -> PartialPiece[P]:
+        """Begin a piece that the picker has given away."""
         only = peer if peer in self.suspects else None
         length = self._map.piece_length_of(piece)
         partial = self.partials[piece] = PartialPiece(piece, length, only, self.buffers.take)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -33,7 +33,7 @@ class BlockTrade:
     def __init__(self, company: Company) -> None:
         self.book: RequestBook[Peer] | None = None
         self.has_nothing = False  # to be set while the metadata is fetched, where the content is wanted
-        self.on_completed: Callable[[PartialPiece[Peer]], None] = ignore  # told each piece that is to be committed
+        self.on_completed: Callable[[Sequence[PartialPiece[Peer]]], None] = ignore  # told what is to be committed
         self.make_picker: MakePicker = PiecePicker  # a study may have its own
         self.new_buffer: Callable[[int], memoryview] = new_buffer  # to put a piece together in: the storage's
         self.order = PickingOrder()
@@ -126,8 +126,8 @@ class BlockTrade:
             peer.pipeline.on_blocks(arrivals.blocks, now)
         for other, request in arrivals.cancel:
             other.cancel(request)
-        for partial in arrivals.completed:
-            self.on_completed(partial)
+        if arrivals.completed:
+            self.on_completed(arrivals.completed)
 
     def _on_empty_block(self, peer: Peer, block: Block, now: float) -> None:
         """BitComet's way to reject a request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from trio.lowlevel import ParkingLot
@@ -27,11 +28,11 @@ class CommitQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, partial: PartialPiece[Peer]) -> None:
+    def put(self, completed: Sequence[PartialPiece[Peer]]) -> None:
         """Never waits: peers wait in `room` before they read on."""
-        self._waiting.append(partial)
-        self._length += partial.length
-        self._takers.unpark()
+        self._waiting.extend(completed)
+        self._length += sum(partial.length for partial in completed)
+        self._takers.unpark(count=len(completed))
 
     async def take(self) -> list[PartialPiece[Peer]]:
         """A piece at least, and of small ones those that make up BATCH."""

@@ -19,6 +19,7 @@ from magnetite.events import (
     PeerClosed,
     PeerFailed,
     PieceFailed,
+    PieceVerified,
 )
 from magnetite.swarm.throttle import Limits
 from magnetite.ways import Carrier, Cipher
@@ -48,6 +49,8 @@ class Tally:
     def observe(self, event: Event) -> None:
         """Count an event of the torrent, or of a search for it."""
         match event:
+            case PieceVerified():  # by far the most, and nothing to be counted
+                pass
             case LookupStarted():
                 self.searches += 1
                 self.is_searching = True

@@ -21,6 +21,19 @@ class PartialPiece(Generic[P]):
     Invariant: a missing block is unrequested, or somebody was asked for it; of one that is here nobody was asked.
     """
 
+    __slots__ = (
+        "_asked",
+        "_blocks",
+        "_buffer",
+        "_missing",
+        "_take_buffer",
+        "_unrequested",
+        "length",
+        "only",
+        "piece",
+        "sent",
+    )
+
     def __init__(
         self, piece: int, length: int, only: P | None = None, take_buffer: Callable[[int], memoryview] = new_buffer
     ) -> None:

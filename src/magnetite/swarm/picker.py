@@ -40,6 +40,10 @@ class Picker(Protocol):
         """
         ...
 
+    def take(self, pieces: int) -> None:
+        """These open pieces, which lie behind one just begun, are begun as well."""
+        ...
+
     def reopen(self, piece: int) -> None:
         """A begun piece was given up: its hash was wrong, or nobody is left to finish it."""
         ...
@@ -73,6 +77,10 @@ class PiecePicker:
             self._open ^= 1 << choice
             self._begun += 1
         return choice
+
+    def take(self, pieces: int) -> None:
+        self._open ^= pieces
+        self._begun += pieces.bit_count()
 
     def reopen(self, piece: int) -> None:
         self._open |= 1 << piece
