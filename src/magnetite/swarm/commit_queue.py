@@ -12,7 +12,7 @@ from magnetite.swarm.partial import PartialPiece
 from magnetite.swarm.peer import Peer
 
 MOST_WAITING: Final = 16 << 20  # bytes, or two pieces; with more, buffers grow to hundreds of megabytes unnoticed
-BATCH: Final = 1 << 20  # bytes taken at once, or a piece: a hop to a thread and back costs as much as hashing 100 KiB
+BATCH: Final = 4 << 20  # bytes taken at once: a hop to a thread and back costs as much as hashing 100 KiB
 
 
 class CommitQueue:
@@ -35,7 +35,7 @@ class CommitQueue:
         self._takers.unpark(count=len(completed))
 
     async def take(self) -> list[PartialPiece[Peer]]:
-        """A piece at least, and of small ones those that make up BATCH."""
+        """A piece at least, and what else waits, up to BATCH."""
         while not self._waiting:
             await self._takers.park()
         taken = [self._waiting.popleft()]

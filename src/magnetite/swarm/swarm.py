@@ -41,7 +41,7 @@ from magnetite.torrent.selection import FileSelection
 
 log = logging.getLogger(__name__)
 
-COMMITTERS = 4  # batches on their way to the disk at once; two worker threads hash and write
+COMMITTERS = 2  # batches on their way to the disk at once, one a thread: what comes meanwhile makes up the next
 TEND_EVERY = 1.0  # seconds
 EVERY_FILE = FileSelection()
 
