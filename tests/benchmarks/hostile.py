@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from random import Random
 from time import thread_time
+from typing import NoReturn
 
 import trio
 
 from magnetite.dht.limiter import AnswerLimits
 from magnetite.dht.node import open_node
 from magnetite.endpoint import Endpoint
-from magnetite.net.base import Datagram
+from magnetite.net.base import Datagram, Take
 from magnetite.net.real import RealNetwork
 from tests.benchmarks.figures import Figure
 
@@ -118,6 +119,10 @@ class Script:
         source = Endpoint(f"127.{self.at >> 16}.{self.at >> 8 & 255}.{self.at & 255}", 7)
         self._started = thread_time()
         return [Datagram(self._corpus[self.at], source)]
+
+    async def feed(self, take: Take) -> NoReturn:
+        while True:
+            take(await self.receive_batch())
 
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()

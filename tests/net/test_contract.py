@@ -11,7 +11,7 @@ import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason
-from magnetite.net.base import BATCH, ByteStream, Network
+from magnetite.net.base import BATCH, ByteStream, Datagram, Network
 from magnetite.net.real import RealNetwork
 from magnetite.simnet import Fabric
 from tests.net.utp.networks import UtpNetwork
@@ -90,6 +90,29 @@ async def test_a_batch_holds_what_is_there_up_to_its_limit_and_in_order(pair: Pa
     batches = [await other.receive_batch(), await other.receive_batch()]
     assert [len(batch) for batch in batches] == [BATCH, 6]
     assert [datagram.data for batch in batches for datagram in batch] == sent
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_who_is_fed_gets_what_was_there_and_what_comes_and_after_that_nothing_is_lost(pair: Pair) -> None:
+    one = await pair.client.open_udp(Endpoint(pair.client_ip, 0))
+    other = await pair.server.open_udp(Endpoint(pair.server_ip, 0))
+    taken: list[Datagram] = []
+    one.send(b"early", other.local)
+    await trio.sleep(0.05)
+    with trio.CancelScope() as feeding:
+        feeding.cancel()
+        await other.feed(taken.extend)
+    assert taken == []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other.feed, taken.extend)
+        await trio.sleep(0.05)
+        one.send(b"on time", other.local)
+        await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    assert taken == [(b"early", one.local), (b"on time", one.local)]
+    one.send(b"late", other.local)
+    assert await other.receive_batch() == [(b"late", one.local)]
     await one.aclose()
     await other.aclose()
 
@@ -204,20 +227,25 @@ async def test_closing_wakes_whoever_waits_on_this_side(pair: Pair) -> None:
             await operation(*args)  # type: ignore[operator]
         assert broken.value.reason is Reason.CONNECTION_LOST
 
+    def ignore(_: list[Datagram]) -> None: ...
+
     udp = await pair.server.open_udp(Endpoint(pair.server_ip, 0))
+    fed = await pair.server.open_udp(Endpoint(pair.server_ip, 0))
     listener = await pair.server.listen(Endpoint(pair.server_ip, 0))
     async with connection(pair) as (client, _), trio.open_nursery() as nursery:
         nursery.start_soon(fails, client.receive_into, bytearray(8))
         nursery.start_soon(fails, client.send_all, bytes(32 << 20))
         nursery.start_soon(fails, listener.accept)
         nursery.start_soon(fails, udp.receive_batch)
+        nursery.start_soon(fails, fed.feed, ignore)
         await trio.sleep(0.05)
-        for resource in (client, listener, udp, client):
+        for resource in (client, listener, udp, fed, client):
             await resource.aclose()
         await fails(client.receive_into, bytearray(8))
         await fails(client.send_all, b"x")
         await fails(listener.accept)
         await fails(udp.receive_batch)
+        await fails(fed.feed, ignore)
 
 
 async def test_closing_is_possible_within_a_cancelled_scope(pair: Pair) -> None:

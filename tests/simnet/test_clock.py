@@ -51,6 +51,18 @@ async def wait_for_nothing() -> None:
     await trio.Event().wait()
 
 
+async def test_an_event_may_bring_a_deadline_forward(clock: VirtualClock) -> None:
+    with trio.move_on_after(10) as scope:
+
+        def hurry() -> None:
+            scope.deadline = 2
+
+        clock.at(1, hurry)
+        clock.at(5, int)
+        await trio.sleep_forever()
+    assert trio.current_time() == 2
+
+
 def test_waiting_for_what_never_comes_names_the_task_and_its_line() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:

@@ -30,7 +30,7 @@ from magnetite.dht.upkeep import next_to_ask, refresh_target
 from magnetite.endpoint import Endpoint, is_contactable
 from magnetite.events import AddressChanged, NetworkLost, NetworkReturned, NodeStarted
 from magnetite.ids import NodeId
-from magnetite.net.base import DatagramSocket
+from magnetite.net.base import Datagram, DatagramSocket
 
 TICK: Final = 1.0  # seconds between two rounds of upkeep while there is something to do
 IDLE_TICK: Final = 8.0
@@ -117,14 +117,7 @@ class Presence:
     # -- tasks --------------------------------------------------------------------------------------------------------
 
     async def receive(self) -> None:
-        receive = self.exchange.receive
-        while True:
-            datagrams = await self._socket.receive_batch()
-            now = trio.current_time()
-            for data, source in datagrams:
-                receive(data, source, now)
-            if not self.joining.is_usable:
-                self.joining.check(now)
+        await self._socket.feed(self._take)
 
     async def keep_up(self) -> None:
         while True:
@@ -143,6 +136,13 @@ class Presence:
             self.joining.check(now)
 
     # -- within -------------------------------------------------------------------------------------------------------
+
+    def _take(self, datagrams: list[Datagram]) -> None:
+        receive, now = self.exchange.receive, trio.current_time()
+        for data, source in datagrams:
+            receive(data, source, now)
+        if not self.joining.is_usable:
+            self.joining.check(now)
 
     def _refresh(self, now: float) -> None:
         """Ask the contacts that are due; upkeep takes its turns at once, and the searches' turns come later for it."""

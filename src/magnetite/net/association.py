@@ -6,14 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
 from magnetite.events import Emit, ProxyLost, ProxyReturned
-from magnetite.net.base import ByteStream, Datagram, DatagramSocket
+from magnetite.net.base import ByteStream, Datagram, DatagramSocket, Take
 from magnetite.net.socks import Destination, datagram_header, decode_datagram
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,10 @@ class AssociatedSocket:
                 continue
             if batch := self._unwrapped(datagrams, association.relay):
                 return batch
+
+    async def feed(self, take: Take) -> NoReturn:
+        while True:
+            take(await self.receive_batch())
 
     def _unwrapped(self, datagrams: list[Datagram], relay: Endpoint) -> list[Datagram]:
         batch = []

@@ -6,7 +6,8 @@ with the Reason; nothing else leaves a method here, Cancelled excepted.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn, Protocol, TypeAlias
 
 from magnetite.endpoint import Endpoint
 
@@ -18,6 +19,9 @@ BATCH = 64  # most datagrams one `receive_batch` hands over
 class Datagram(NamedTuple):
     data: bytes
     source: Endpoint
+
+
+Take: TypeAlias = Callable[[list[Datagram]], object]
 
 
 class DatagramSocket(Protocol):
@@ -35,6 +39,14 @@ class DatagramSocket(Protocol):
 
     async def receive_batch(self) -> list[Datagram]:
         """At least one datagram, with whatever else is already there, up to BATCH; always a checkpoint."""
+        ...
+
+    async def feed(self, take: Take) -> NoReturn:
+        """Call `take` with every batch as it comes, until closed or cancelled.
+
+        For whoever has dealt with it when `take` returns: in virtual time no task need be woken, and what it raises
+        ends the run.
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.net.base import ByteStream, Datagram, DatagramSocket, Listener
+from magnetite.net.base import ByteStream, Datagram, DatagramSocket, Listener, Take
 from magnetite.net.interfaces import Mooring
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,10 @@ class MooredSocket(Moored[DatagramSocket]):
             except NetworkError:
                 if below is self._below:  # not because we let it go
                     raise
+
+    async def feed(self, take: Take) -> NoReturn:
+        while True:
+            take(await self.receive_batch())
 
 
 class MooredListener(Moored[Listener]):

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from struct import Struct
-from typing import Final
+from typing import Final, NoReturn
 
 import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.net.base import BATCH, Datagram
+from magnetite.net.base import BATCH, Datagram, Take
 from magnetite.net.failure import bind_failure
 from magnetite.net.sockets import Tie, endpoint_of, new_socket
 
@@ -116,6 +116,10 @@ class UdpSocket:
                 await trio.lowlevel.wait_readable(self._socket)
             batch = self._drain()
         return batch
+
+    async def feed(self, take: Take) -> NoReturn:
+        while True:
+            take(await self.receive_batch())
 
     def _drain(self) -> list[Datagram]:
         """What is there now, up to BATCH; perhaps nothing."""

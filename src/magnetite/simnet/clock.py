@@ -46,6 +46,7 @@ class VirtualClock(trio.abc.Clock):
         self.limit = limit
         self.on_failed: Callable[[Exception], None] | None = None  # told instead of raising inside trio's loop
         self.runnable: Sized = NOBODY_KNOWS  # the tasks that events have woken
+        self.next_deadline: Callable[[], float] = never  # of trio's scopes; an event may bring one forward
         self._events: list[_Event] = []
         self._scheduled = 0
         self._looks = 0
@@ -82,7 +83,7 @@ class VirtualClock(trio.abc.Clock):
                 except Exception as error:  # noqa: BLE001  # it may be anybody's code
                     self._fail(error)
             # Many events wake nobody, as a packet that comes to the next line: to ask trio would take longer than they.
-            if runnable or not events or events[0][0] > min(deadline, self.limit):
+            if runnable or not events or events[0][0] > min(self.next_deadline(), self.limit):
                 return 0
             upcoming = events[0][0]
 
@@ -104,6 +105,10 @@ class VirtualClock(trio.abc.Clock):
             raise error
         tell, self.on_failed = self.on_failed, None
         tell(error)
+
+
+def never() -> float:
+    return inf
 
 
 def _waiting_tasks() -> str:

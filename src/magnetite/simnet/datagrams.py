@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import trio
 
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError
-from magnetite.net.base import BATCH, Datagram
+from magnetite.net.base import BATCH, Datagram, Take
 from magnetite.sleeper import Sleeper
 
 QUEUE_BYTES = 4 << 20  # as much as a kernel keeps for the receive buffer the real socket asks for
@@ -61,6 +62,18 @@ class SimDatagramSocket:
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
         self._queued -= sum([len(data) for data, _ in batch])
         return batch
+
+    async def feed(self, take: Take) -> NoReturn:
+        while self._queue:
+            take(await self.receive_batch())
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._receive = lambda data, source: take([_new(Datagram, (data, source))])
+        try:
+            while not self._closed:
+                await self._reader.sleep()
+        finally:
+            self._receive = None
+        raise NetworkError(f"the socket {self.local} is closed")
 
     def close(self) -> None:
         """Let go of the port; whoever receives is told."""

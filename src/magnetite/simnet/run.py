@@ -10,7 +10,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 import trio
 from trio._core import _run as trio_run  # the only use of trio's private names; see `run`
 
-from magnetite.simnet.clock import NOBODY_KNOWS, VirtualClock
+from magnetite.simnet.clock import NOBODY_KNOWS, VirtualClock, never
 
 COLLECT_AFTER = (100_000, 10, 10)  # allocations, and so on; with the usual 700 a large world takes a third longer
 
@@ -27,9 +27,10 @@ def run(
     """`trio.run` in virtual time: the same function, arguments and seed give the same run, in any process.
 
     trio shuffles the tasks that may run at one instant. Two private switches of its scheduler make it shuffle a list
-    of known order with a seeded generator; both are put back as they were. A third private name, its queue of runnable
-    tasks, tells the clock whether an event has woken anybody. Nothing real may be waited for inside: no sockets, and
-    what `trio.to_thread` is given is done at once, for nobody can repeat the instant at which a thread ends.
+    of known order with a seeded generator; both are put back as they were. A third private name leads to its queue
+    of runnable tasks and to its deadlines: they tell the clock whether an event has woken anybody, and when it will.
+    Nothing real may be waited for inside: no sockets, and what `trio.to_thread` is given is done at once, for nobody
+    can repeat the instant at which a thread ends.
 
     Raises Stalled, after cancelling every task, when nothing can happen any more or the clock's limit is passed; and in
     the same way what an event raised that happened outside of all tasks.
@@ -86,12 +87,13 @@ async def _until_stalled(clock: VirtualClock, async_fn: Callable[[Unpack[Ts]], A
             scope.cancel()
 
         clock.on_failed = on_failed
-        clock.runnable = trio_run.GLOBAL_RUN_CONTEXT.runner.runq
+        runner = trio_run.GLOBAL_RUN_CONTEXT.runner
+        clock.runnable, clock.next_deadline = runner.runq, runner.deadlines.next_deadline
         try:
             result = await async_fn(*args)
         finally:
             clock.on_failed = None
-            clock.runnable = NOBODY_KNOWS
+            clock.runnable, clock.next_deadline = NOBODY_KNOWS, never
             if failures:
                 raise failures[0]
     return result

@@ -210,6 +210,19 @@ async def test_the_dht_hears_what_is_its_own_and_nothing_else(fabric: Fabric) ->
     assert shared.send(b"d1:y1:re", HERE)
 
 
+async def test_the_dht_is_fed_what_is_its_own_and_nothing_else(fabric: Fabric) -> None:
+    socket = await fabric.host(THERE.ip).open_udp(THERE)
+    port = UtpPort(socket, Random(1))
+    other = await fabric.host(HERE.ip).open_udp(HERE)
+    fed: list[list[Datagram]] = []
+    with trio.move_on_after(1):
+        for data in (syn(1).data, b"d2:xxe", b"junk"):
+            other.send(data, THERE)
+        await SharedSocket(socket, port).feed(fed.append)
+    assert fed == [[(b"d2:xxe", HERE)]]
+    assert len(port._half_open) == 1
+
+
 async def test_a_batch_of_junk_wakes_nobody_and_a_cancelled_one_loses_nothing(fabric: Fabric) -> None:
     socket = await fabric.host(THERE.ip).open_udp(THERE)
     shared = SharedSocket(socket, UtpPort(socket, Random(1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from magnetite.net.base import Datagram, DatagramSocket
+from magnetite.net.base import Datagram, DatagramSocket, Take
 from magnetite.net.utp.port import UtpPort
 
 
@@ -23,14 +23,23 @@ class SharedSocket:
 
     async def receive_batch(self) -> list[Datagram]:
         while True:
-            batch = await self._socket.receive_batch()
-            krpc = [datagram for datagram in batch if datagram[0][:1] == b"d"]
-            if len(krpc) < len(batch):
-                self._utp.receive(datagram for datagram in batch if datagram[0][:1] != b"d")
-            if krpc:
+            if krpc := self._sort(await self._socket.receive_batch()):
                 return krpc
+
+    async def feed(self, take: Take) -> NoReturn:
+        def sort(batch: list[Datagram]) -> None:
+            if krpc := self._sort(batch):
+                take(krpc)
+
+        await self._socket.feed(sort)
 
     async def receive_forever(self) -> NoReturn:
         """In place of a DHT, where there is none."""
-        while True:
-            await self.receive_batch()
+        await self._socket.feed(self._sort)
+
+    def _sort(self, batch: list[Datagram]) -> list[Datagram]:
+        """What is the DHT's, after uTP got the rest."""
+        krpc = [datagram for datagram in batch if datagram[0][:1] == b"d"]
+        if len(krpc) < len(batch):
+            self._utp.receive(datagram for datagram in batch if datagram[0][:1] != b"d")
+        return krpc
