@@ -12,12 +12,13 @@ from typing import Final, TypeAlias
 
 from magnetite.dht.contact import Contact, K
 from magnetite.dht.routing_entry import RoutingEntry
+from magnetite.ids import NodeId
 
 _BITS: Final = 160
 _DEEPEST: Final = 32  # bits; a DHT of 2^32 nodes has eight in such a subtree
 _SHIFT: Final = _BITS - _DEEPEST
 
-_Subtree: TypeAlias = tuple[list[int], "_Subtree | None", "_Subtree | None"]  # ids, the halves that hold K or more
+_Subtree: TypeAlias = tuple[list[NodeId], "_Subtree | None", "_Subtree | None"]  # ids, the halves that hold K or more
 
 
 class ClosestIndex:
@@ -27,7 +28,7 @@ class ClosestIndex:
     """
 
     def __init__(self, entries: Iterable[RoutingEntry]) -> None:
-        self._entries = {int(entry.contact.node_id): entry for entry in entries}  # an int proper has a faster ^
+        self._entries = {entry.contact.node_id: entry for entry in entries}
         self._ids = sorted(self._entries)
         self._root: _Subtree | None = None
 
@@ -36,7 +37,7 @@ class ClosestIndex:
 
     def add(self, entry: RoutingEntry) -> None:
         """Another contact, unless it is in."""
-        node_id = int(entry.contact.node_id)
+        node_id = entry.contact.node_id
         if node_id not in self._entries:
             insort(self._ids, node_id)
             self._root = None
@@ -44,7 +45,7 @@ class ClosestIndex:
 
     def discard(self, entry: RoutingEntry) -> None:
         """Take a contact out, if it is in."""
-        node_id = int(entry.contact.node_id)
+        node_id = entry.contact.node_id
         if self._entries.pop(node_id, None) is not None:
             del self._ids[bisect_left(self._ids, node_id)]
             self._root = None
@@ -58,7 +59,7 @@ class ClosestIndex:
         entries = self._entries
         return b"".join([entries[node_id].compact for node_id in self._closest(int(target))])
 
-    def _closest(self, target: int) -> list[int]:
+    def _closest(self, target: int) -> list[NodeId]:
         if self._root is None:
             self._root = _subtree(self._ids, 0, len(self._ids), _BITS - 1)
         ids, zero, one = self._root
@@ -70,7 +71,7 @@ class ClosestIndex:
         return sorted(ids, key=target.__xor__)[:K]
 
 
-def _subtree(ids: list[int], low: int, high: int, bit: int) -> _Subtree:
+def _subtree(ids: list[NodeId], low: int, high: int, bit: int) -> _Subtree:
     """Of the sorted `ids` those from `low` to `high`, which differ from `bit` downwards."""
     zero = one = None
     if high - low >= K and bit >= _SHIFT:

@@ -12,6 +12,7 @@ from magnetite.dht.subnets import subnet_of
 QUESTIONABLE_AFTER: Final = 15 * 60.0  # seconds without a sign of life (BEP 5, Routing Table), of a new contact
 LONGEST_TRUST: Final = 90 * 60.0  # seconds, of one known for long
 TRUST: Final = 1 / 3  # of the time it has been known: who has stayed long will stay long, see `trusted_for`
+NEVER: Final = -inf  # one object for all: written out it would be made anew for each entry, four times
 BAD_AFTER: Final = 2  # failures in a row, where somebody else could take the place: "try once more" (BEP 5)
 
 
@@ -24,6 +25,7 @@ class RoutingEntry:
         "contact",
         "failures",
         "first_response",
+        "is_verified",
         "last_asked",
         "last_query",
         "last_response",
@@ -38,16 +40,13 @@ class RoutingEntry:
         self.part = 0  # of its bucket's range; the bucket's note
         self.subnet = subnet_of(contact.endpoint.ip)
         self._has_valid_id: bool | None = None
-        self.first_response = -inf
-        self.last_response = -inf
-        self.last_query = -inf  # from it to us
-        self.last_asked = -inf  # by us; answered or not
+        self.is_verified = False  # kept, not derived: upkeep asks it of every contact in every round
+        self.first_response = NEVER
+        self.last_response = NEVER
+        self.last_query = NEVER  # from it to us
+        self.last_asked = NEVER  # by us; answered or not
         self.round_trip = inf  # seconds, smoothed
         self.failures = 0  # in a row
-
-    @property
-    def is_verified(self) -> bool:
-        return self.last_response > -inf
 
     @property
     def is_bad(self) -> bool:
@@ -87,7 +86,7 @@ class RoutingEntry:
         if self.is_verified:
             self.round_trip = 0.75 * self.round_trip + 0.25 * round_trip
         else:
-            self.first_response, self.round_trip = now, round_trip
+            self.is_verified, self.first_response, self.round_trip = True, now, round_trip
             self.compact = self.contact.compact()
         self.last_response = now
         self.failures = 0

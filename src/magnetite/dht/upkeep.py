@@ -46,7 +46,7 @@ def next_to_ask(table: RoutingTable, now: float) -> list[Contact]:
         is_far = number < neighbourhood
         good_here = 0
         due_here: list[tuple[float, RoutingEntry]] = []
-        for entry in bucket:
+        for entry in bucket.entries.values():
             if entry.failures or not entry.is_verified:
                 due = entry.last_asked + RETRY
                 silent += due > now
