@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from operator import attrgetter
 from typing import Final
 
@@ -50,13 +49,15 @@ class Bucket:
     @property
     def has_room_for_hearsay(self) -> bool:
         """Whether a contact that nobody has verified would be kept."""
-        return self.unverified < MAX_UNVERIFIED and self.has_room
+        return self.unverified < MAX_UNVERIFIED and len(self.entries) < self.capacity
 
     def rival(self, newcomer: RoutingEntry) -> RoutingEntry | None:
         """Who would have to go for `newcomer`, because there are enough of its subnet; the newcomer itself, perhaps."""
-        if newcomer.subnet is None:
+        subnet = newcomer.subnet
+        if subnet is None:
             return None
-        rivals = [each for each in chain(self, self.replacements.values()) if each.subnet == newcomer.subnet]
+        rivals = [each for each in self.entries.values() if each.subnet == subnet]
+        rivals += [each for each in self.replacements.values() if each.subnet == subnet]
         if len(rivals) < PER_SUBNET:
             return None
         if not newcomer.is_verified:

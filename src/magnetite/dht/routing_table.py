@@ -82,11 +82,6 @@ class RoutingTable:
                 return number
         return 0
 
-    def has_room_for(self, node_id: NodeId) -> bool:
-        """Whether a contact that nobody has verified yet would be kept."""
-        bucket = self.buckets.get(self.bucket_number(node_id))
-        return node_id != self.own_id and (bucket is None or bucket.has_room_for_hearsay)
-
     def has_room_in(self, number: int) -> bool:
         """Whether bucket `number` is not full."""
         bucket = self.buckets.get(number)
@@ -137,11 +132,15 @@ class RoutingTable:
 
     def on_named(self, contact: Contact, now: float) -> None:
         """Somebody named `contact`, maybe itself: kept unverified if there is room, for upkeep to ask."""
-        if contact.node_id in self._by_id or not self.has_room_for(contact.node_id):
+        node_id, endpoint = contact
+        if node_id in self._by_id:
             return
-        if self._at(contact.endpoint) is not None or not self._is_welcome(contact):
+        bucket = self.buckets.get(self.bucket_number(node_id))
+        if bucket is not None and not bucket.has_room_for_hearsay:
             return
-        if not self.experience.is_dubious(contact.endpoint, now):
+        if self._at(endpoint) is not None or not self._is_welcome(contact):
+            return
+        if not self.experience.is_dubious(endpoint, now):
             self._insert(RoutingEntry(contact), now)
 
     def on_asked(self, endpoint: Endpoint, now: float) -> None:
@@ -177,8 +176,8 @@ class RoutingTable:
         self.quiet_until = -inf
         # Those we have known longest first: what has no room any more is then what came last.
         for entry in sorted(entries, key=lambda entry: (not entry.is_verified, entry.first_response)):
-            if entry.contact.node_id != own_id and self._bucket_for(entry).rival(entry) is None:
-                self._place(entry)
+            if entry.contact.node_id != own_id and (bucket := self._bucket_for(entry)).rival(entry) is None:
+                self._place(entry, bucket)
         after = {entry.contact.node_id: entry for entry in self if entry.is_verified}
         for node_id in before.keys() - after.keys():
             self._emit(ContactEvicted(now, *before[node_id].contact, Reason.REPLACED))
@@ -197,11 +196,10 @@ class RoutingTable:
 
     def nearest(self, target: int, count: int) -> list[RoutingEntry]:
         """The `count` entries closest to `target`, filled up with unverified ones only where there are not enough."""
-        usable = [entry for entry in self if not entry.is_bad]
-        verified = [entry for entry in usable if entry.is_verified]
+        verified = [entry for entry in self if entry.is_verified and not entry.is_bad]
         chosen = sorted(verified, key=lambda entry: entry.contact.node_id ^ target)[:count]
         if len(chosen) < count:
-            others = [entry for entry in usable if not entry.is_verified]
+            others = [entry for entry in self if not entry.is_verified and not entry.is_bad]
             chosen += sorted(others, key=lambda entry: entry.contact.node_id ^ target)[: count - len(chosen)]
         return chosen
 
@@ -250,24 +248,25 @@ class RoutingTable:
     def _insert(self, entry: RoutingEntry, now: float) -> None:
         self.filled_at = min(self.filled_at, now)
         self.quiet_until = -inf
-        rival = self._bucket_for(entry).rival(entry)
+        bucket = self._bucket_for(entry)
+        rival = bucket.rival(entry)
         if rival is entry:
             return
         if rival is not None:
             self._remove(rival, Reason.REPLACED, now)
-        displaced = self._place(entry)
+        displaced = self._place(entry, bucket)
         if displaced is not None and displaced.is_verified:
             self._reindex(displaced, now)
             self._emit(ContactEvicted(now, *displaced.contact, Reason.REPLACED))
-        if entry.is_verified and entry.contact.node_id in self._bucket_for(entry).entries:
+        if entry.is_verified and entry.contact.node_id in bucket.entries:
             self._reindex(entry, now)
             self._emit(ContactAdded(now, *entry.contact))
 
-    def _place(self, entry: RoutingEntry) -> RoutingEntry | None:
-        """Put it into its bucket, where it has no rival; who lost the place there to it."""
+    def _place(self, entry: RoutingEntry, bucket: Bucket) -> RoutingEntry | None:
+        """Put it into the bucket it belongs to, where it has no rival; who lost the place there to it."""
         self._by_id[entry.contact.node_id] = entry
         self._by_address[entry.contact.endpoint.owner] = entry
-        displaced, dropped = self._bucket_for(entry).insert(entry)
+        displaced, dropped = bucket.insert(entry)
         if dropped is not None:
             self._forget(dropped)
         return displaced

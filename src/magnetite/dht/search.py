@@ -70,6 +70,7 @@ class Search:
         """Send what may be sent now; then either the search is finished, or `next_wake` says when to come back."""
         if self.is_finished:
             return
+        has_asked = False
         while (
             now >= self._rests_until
             and (contact := self.lookup.next_contact(now)) is not None
@@ -78,7 +79,8 @@ class Search:
             aim = self.lookup.on_asked(contact, now)
             query = self._query if aim is None else FindNode(aim)
             self._exchange.ask(contact.endpoint, query, partial(self._on_outcome, contact), now)
-        if self.lookup.is_finished(now):
+            has_asked = True
+        if not has_asked and self.lookup.is_finished(now):
             self.lookup.on_finished()
             self.finish(now)
             return
