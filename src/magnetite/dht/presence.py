@@ -32,7 +32,8 @@ from magnetite.events import AddressChanged, NetworkLost, NetworkReturned, NodeS
 from magnetite.ids import NodeId
 from magnetite.net.base import Datagram, DatagramSocket
 
-TICK: Final = 1.0  # seconds between two rounds of upkeep while there is something to do
+QUICK_TICK: Final = 1.0  # seconds between two rounds of upkeep while nobody is heard
+TICK: Final = 2.0  # while there is something to do
 IDLE_TICK: Final = 8.0
 CUT_OFF_QUERIES: Final = 4  # in one round, while nothing comes in
 SILENCE: Final = 15.0  # seconds without any datagram, though we asked: the network is gone, not the contacts
@@ -122,8 +123,7 @@ class Presence:
     async def keep_up(self) -> None:
         while True:
             now = trio.current_time()
-            is_busy = self.exchange.pending or now >= self.table.quiet_until
-            due = now + (TICK if is_busy else IDLE_TICK) * self._commons.rng.uniform(0.9, 1.1)
+            due = now + self._tick(now) * self._commons.rng.uniform(0.9, 1.1)
             await trio.sleep_until(due)
             now = trio.current_time()
             if now > due + ASLEEP:
@@ -143,6 +143,11 @@ class Presence:
             receive(data, source, now)
         if not self.joining.is_usable:
             self.joining.check(now)
+
+    def _tick(self, now: float) -> float:
+        if self._is_cut_off or not self.joining.is_usable:
+            return QUICK_TICK
+        return TICK if self.exchange.pending or now >= self.table.quiet_until else IDLE_TICK
 
     def _refresh(self, now: float) -> None:
         """Ask the contacts that are due; upkeep takes its turns at once, and the searches' turns come later for it."""
