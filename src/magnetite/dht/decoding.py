@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from magnetite import bencoding
 from magnetite.bencoding import Value
 from magnetite.dht.bloom import FILTER_LENGTH, BloomFilter, Scrape
-from magnetite.dht.contact import Contact, Family, decode_contacts
+from magnetite.dht.contact import Contact, Family, K, decode_contacts
 from magnetite.dht.items import (
     KEY_LENGTH,
     MAX_SALT,
@@ -67,8 +67,9 @@ _COMMON_QUERY = re.compile(
 _T = TypeVar("_T", bytes, int, list[Value], dict[bytes, Value])
 
 
+_NODES = b"|".join([b"%d:.{%d}" % (26 * count, 26 * count) for count in range(K, -1, -1)])  # a young node knows few
 _COMMON_RESPONSE = re.compile(
-    rb"d(?:2:ip6:(.{6}))?1:rd2:id20:(.{20})(?:5:nodes208:(.{208}))?(?:1:pi\d{1,5}e)?"
+    rb"d(?:2:ip6:(.{6}))?1:rd2:id20:(.{20})(?:5:nodes(" + _NODES + rb"))?(?:1:pi\d{1,5}e)?"
     rb"(?:5:token(?:4:(....)|8:(.{8})|20:(.{20})))?(?:6:valuesl((?:6:.{6}){1,100})e)?"
     rb"e1:t4:(....)(?:1:v4:....)?1:y1:re",
     re.DOTALL,
@@ -124,7 +125,7 @@ def _common_response(match: re.Match[bytes]) -> Response:
     return Response(
         transaction,
         NodeId.from_bytes(sender, "big"),
-        decode_contacts(nodes, Family.IPV4) if nodes else (),
+        decode_contacts(nodes[nodes.index(b":") + 1 :], Family.IPV4) if nodes else (),
         (),
         tuple([decode_endpoint(values[at + 2 : at + 8]) for at in range(0, len(values), 8)]) if values else (),
         four or eight or twenty or b"",
