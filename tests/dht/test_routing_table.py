@@ -207,23 +207,27 @@ def test_a_lookup_starts_from_verified_contacts_and_fills_up_with_others(table: 
 def test_the_index_equals_brute_force(count: int) -> None:
     rng = Random(count)
     entries = [verified(nth(index, rng.getrandbits(160) >> rng.choice(range(20)))) for index in range(count)]
-    assert_equals_brute_force(ClosestIndex(entries), entries, rng)
+    assert_equals_brute_force(index_of(entries, entries), entries, rng)
 
 
 def test_the_index_equals_brute_force_while_it_changes() -> None:
     rng = Random(1)
     entries = [verified(nth(index, rng.getrandbits(160) >> rng.choice(range(20)))) for index in range(60)]
     held = entries[:20]
-    index = ClosestIndex(held)
+    index = index_of(entries, held)
     for each in rng.choices(entries, k=200):  # some are taken out that are not in, some added that are
         if rng.random() < 0.5:
-            index.add(each)
+            index.add(each.contact.node_id)
             held = [*(other for other in held if other is not each), each]
         else:
-            index.discard(each)
+            index.discard(each.contact.node_id)
             held = [other for other in held if other is not each]
         assert len(index) == len(held)
         assert_equals_brute_force(index, held, rng, targets=5)
+
+
+def index_of(entries: list[RoutingEntry], held: list[RoutingEntry]) -> ClosestIndex:
+    return ClosestIndex({each.contact.node_id: each for each in entries}, [each.contact.node_id for each in held])
 
 
 def verified(contact: Contact) -> RoutingEntry:

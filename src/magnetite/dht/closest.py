@@ -6,8 +6,8 @@ to that, a bit at a time, and sorts some 8 to 16 contacts, where scanning a full
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from magnetite.dht.contact import Contact, K
@@ -22,32 +22,32 @@ _Subtree: TypeAlias = tuple[list[NodeId], "_Subtree | None", "_Subtree | None"] 
 
 
 class ClosestIndex:
-    """A set of contacts that answers one question fast.
+    """Some contacts of a table's, by their ids, that answer one question fast.
 
+    `entries` is the table's own dictionary: whoever leaves that is to be discarded here before the next question.
     The tree is made when it is first needed after a change: a young table changes with every answer.
     """
 
-    def __init__(self, entries: Iterable[RoutingEntry]) -> None:
-        self._entries = {entry.contact.node_id: entry for entry in entries}
-        self._ids = sorted(self._entries)
+    def __init__(self, entries: Mapping[NodeId, RoutingEntry], ids: Iterable[NodeId]) -> None:
+        self._entries = entries
+        self._ids = sorted(ids)
         self._root: _Subtree | None = None
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._ids)
 
-    def add(self, entry: RoutingEntry) -> None:
+    def add(self, node_id: NodeId) -> None:
         """Another contact, unless it is in."""
-        node_id = entry.contact.node_id
-        if node_id not in self._entries:
-            insort(self._ids, node_id)
+        at = bisect_left(self._ids, node_id)
+        if self._ids[at : at + 1] != [node_id]:
+            self._ids.insert(at, node_id)
             self._root = None
-        self._entries[node_id] = entry
 
-    def discard(self, entry: RoutingEntry) -> None:
+    def discard(self, node_id: NodeId) -> None:
         """Take a contact out, if it is in."""
-        node_id = entry.contact.node_id
-        if self._entries.pop(node_id, None) is not None:
-            del self._ids[bisect_left(self._ids, node_id)]
+        at = bisect_left(self._ids, node_id)
+        if self._ids[at : at + 1] == [node_id]:
+            del self._ids[at]
             self._root = None
 
     def closest(self, target: int) -> list[Contact]:

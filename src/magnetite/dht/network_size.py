@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import Final, NamedTuple
@@ -47,13 +46,14 @@ class NetworkSize:
     """
 
     def __init__(self) -> None:
-        self._estimates: deque[float] = deque(maxlen=LOOKUPS)
+        self._estimates: list[float] = []  # the latest last
 
     def add(self, distances: Sequence[int]) -> None:
         """Take in a lookup by the distances of the nodes it found closest to its target, in order."""
         if len(distances) >= K:
             # K - 1, because the K-th lies on the edge: that is the estimate without bias.
             self._estimates.append((K - 1) * _SPACE / max(distances[K - 1], 1))
+            del self._estimates[:-LOOKUPS]
 
     @property
     def nodes(self) -> int:

@@ -300,15 +300,15 @@ class RoutingTable:
         if self._index is None:
             return
         if entry.is_good(now) and entry.contact.node_id in self._bucket_for(entry).entries:
-            self._index.add(entry)
+            self._index.add(entry.contact.node_id)
         else:
-            self._index.discard(entry)
+            self._index.discard(entry.contact.node_id)
 
     def _current_index(self, now: float) -> ClosestIndex:
         if self._index is None or now >= self._indexed_at + INDEX_LIFETIME:
-            self._index = ClosestIndex(self._good(now))
+            self._index = ClosestIndex(self._by_id, self._good(now))
             self._indexed_at = now
         return self._index
 
-    def _good(self, now: float) -> Iterable[RoutingEntry]:
-        return (entry for entry in self if entry.is_good(now))
+    def _good(self, now: float) -> Iterable[NodeId]:
+        return (entry.contact.node_id for entry in self if entry.is_good(now))

@@ -125,7 +125,8 @@ class SettledTable(RoutingTable):
 
     def __init__(self, own_id: NodeId, entries: Iterable[RoutingEntry]) -> None:
         super().__init__(own_id, Scope.GLOBAL, ignore)
-        self._settled = ClosestIndex(entries)
+        by_id = {entry.contact.node_id: entry for entry in entries}
+        self._settled = ClosestIndex(by_id, by_id)
 
     def __len__(self) -> int:
         return len(self._settled)
