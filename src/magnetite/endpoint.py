@@ -125,8 +125,8 @@ def is_contactable(endpoint: Endpoint, own: Scope) -> bool:
     Port 0 and addresses that reach nowhere never are. Loopback, link-local and private addresses are only from a
     socket of the same scope: otherwise anybody in the DHT could aim us at the hosts behind our own router.
     """
-    scope = endpoint.scope
-    return endpoint.port != 0 and scope is not Scope.NOWHERE and (scope is Scope.GLOBAL or scope is own)
+    scope = scope_of(endpoint.ip)
+    return endpoint.port != 0 and (scope is Scope.GLOBAL or (scope is own and scope is not Scope.NOWHERE))
 
 
 def may_contact(endpoint: Endpoint, local: Iterable[Endpoint]) -> bool:

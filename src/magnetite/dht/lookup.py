@@ -7,7 +7,7 @@ from math import inf, log2
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from magnetite.dht.candidates import Candidate, Candidates, State
+from magnetite.dht.candidates import ANSWERED, ASKED, FAILED, NEW, STALLED, Candidate, Candidates
 from magnetite.dht.contact import Contact, Family, K
 from magnetite.dht.experience import Experience
 from magnetite.dht.messages import Response
@@ -106,7 +106,7 @@ class Lookup:
         if self.asked >= MAX_QUERIES or self._slots_taken(now) >= (HURRY if is_in_hurry else ALPHA):
             return None
         relevant = self._candidates.relevant()
-        new = [candidate for candidate in relevant if candidate.state is State.NEW]
+        new = [candidate for candidate in relevant if candidate.state is NEW]
         if new:
             first = min(new, key=_RANK)
             return (min(new, key=_order) if first.is_doubtful else first).contact
@@ -130,7 +130,7 @@ class Lookup:
             return False
         may_ask = self.asked < MAX_QUERIES
         for candidate in self._candidates.relevant():
-            if may_ask and (candidate.state is State.NEW or self._may_retry(candidate)):
+            if may_ask and (candidate.state is NEW or self._may_retry(candidate)):
                 return False
             if candidate.contact.node_id in self._silent and candidate.asked_at + PATIENCE * candidate.stall > now:
                 return False
@@ -145,10 +145,10 @@ class Lookup:
         candidate.asked_at = now
         self._silent[contact.node_id] = candidate
         self.asked += 1
-        if candidate.state is State.ANSWERED:
+        if candidate.state is ANSWERED:
             candidate.is_probed = True
             return contact.node_id
-        candidate.state = State.ASKED
+        candidate.state = ASKED
         return None
 
     def on_reply(self, contact: Contact, reply: Response, now: float) -> list[Endpoint]:
@@ -161,7 +161,7 @@ class Lookup:
         if reply.sender != contact.node_id:
             self._fail(candidate)
             return []
-        if candidate.state is not State.ANSWERED:
+        if candidate.state is not ANSWERED:
             self._confirm(candidate, reply.token)
         for named in reply.contacts(self._family)[:MAX_NAMED]:
             self._hear_of(named, candidate, inf, now)
@@ -173,7 +173,7 @@ class Lookup:
         """`contact` gave no answer in time, or an error."""
         candidate = self._candidates[contact.node_id]
         self._silent.pop(contact.node_id, None)
-        if candidate.state is not State.ANSWERED:
+        if candidate.state is not ANSWERED:
             self._fail(candidate)
 
     def on_finished(self) -> None:
@@ -228,36 +228,36 @@ class Lookup:
         patience = PATIENCE if self._is_lossy() else 1
         taken = 0
         for candidate in self._silent.values():
-            if candidate.state is State.ASKED and candidate.asked_at + candidate.stall <= now:
+            if candidate.state is ASKED and candidate.asked_at + candidate.stall <= now:
                 self._on_stall(candidate, now)
             taken += candidate.asked_at + patience * candidate.stall > now
         return taken
 
     def _on_stall(self, candidate: Candidate, now: float) -> None:
-        candidate.state = State.STALLED
+        candidate.state = STALLED
         if candidate.attempts == 1:
             self._experience.unreachable.on_silence(candidate.contact.endpoint, now)
             for source in candidate.sources:
                 source.failed_children += 1
 
     def _confirm(self, candidate: Candidate, token: bytes) -> None:
-        candidate.state = State.ANSWERED
+        candidate.state = ANSWERED
         candidate.token = token
         self.answered += 1
         for source in candidate.sources:
             source.answered_children += 1
 
     def _fail(self, candidate: Candidate) -> None:
-        if candidate.state is State.ASKED and candidate.attempts == 1:
+        if candidate.state is ASKED and candidate.attempts == 1:
             for source in candidate.sources:
                 source.failed_children += 1
-        candidate.state = State.FAILED
+        candidate.state = FAILED
 
     def _may_retry(self, candidate: Candidate) -> bool:
         """Whether a silent node deserves another query: the first may have been lost."""
         return (
             self.is_thorough
-            and candidate.state is State.STALLED
+            and candidate.state is STALLED
             and candidate.attempts < TRIES
             and not candidate.is_suspect
             and not self._is_lossy()
