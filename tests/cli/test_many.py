@@ -89,6 +89,12 @@ def test_what_is_for_one_torrent_is_refused_with_several(invoke: Invoke, option:
     assert "for one torrent" in result.err
 
 
+def test_what_follows_serve_and_is_no_address_is_shown_as_the_torrent_it_is_taken_for(invoke: Invoke) -> None:
+    result = invoke("get", "--serve", "nonsense", INFO_HASH)
+    assert result.code == ExitCode.USAGE
+    assert "'nonsense'" in result.err
+
+
 @pytest.mark.parametrize("rate", ["fast", "1", "-5k", "1e3", "5x", "", "nan"])
 def test_a_rate_that_makes_no_sense_is_refused(invoke: Invoke, rate: str) -> None:
     assert invoke("get", INFO_HASH, "--max-download", rate).code == ExitCode.USAGE

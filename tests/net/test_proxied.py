@@ -288,20 +288,37 @@ async def test_a_proxy_without_udp_is_an_error_unless_nobody_needs_it(fabric: Fa
                 await download.completed()
 
 
+async def test_a_proxy_that_is_not_there_is_an_error_even_where_nobody_needs_udp(fabric: Fabric, host: Host) -> None:
+    fabric.host(PROXY)
+    with pytest.raises(NetworkError, match="is not reached") as raised:
+        async with open_client(network=host, rng=Random(1), proxy=URL, dht=False):
+            pass
+    assert raised.value.reason is Reason.PROXY_FAILED
+
+
+async def serve_until(fabric: Fabric, over: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+    async with serving(fabric):
+        task_status.started()
+        await over.wait()
+
+
 async def test_a_proxy_that_goes_away_leaves_no_other_way(fabric: Fabric, host: Host, witness: Witness) -> None:
     data = content(3_000_000)
     metainfo = torrent_of(data)
     async with client_at(fabric, OTHER, link=Link(up=100_000, down=100_000)) as seed:
         await seed.add(metainfo, storage=using(await stored(metainfo, data)))
-        async with open_client(network=host, proxy=URL, dht=False) as client:
-            storage = using(MemoryStorage(metainfo))
-            async with serving(fabric):
+        async with trio.open_nursery() as nursery:
+            over = trio.Event()
+            await nursery.start(serve_until, fabric, over)
+            async with open_client(network=host, proxy=URL, dht=False) as client:
+                storage = using(MemoryStorage(metainfo))
                 download = await client.add(str(metainfo.info_hash), storage=storage, peers=[(OTHER, PORT)])
                 await trio.sleep(10)
                 assert download.progress().peers == 1
-            await trio.sleep(30)
-            assert download.progress().peers == 0
-            async with serving(fabric):
-                with trio.fail_after(300):
-                    await download.completed()
+                over.set()
+                await trio.sleep(30)
+                assert download.progress().peers == 0
+                async with serving(fabric):
+                    with trio.fail_after(300):
+                        await download.completed()
     assert witness.written_to == {PROXY}

@@ -39,6 +39,7 @@ from magnetite.torrent.metainfo import Metainfo
 from magnetite.torrent.selection import FileSelection, parse_selection
 
 USUAL = Preference()
+SHOWN = 40  # characters of what names a torrent, in a complaint
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def get(
     published last. Of several torrents none waits for another, and the exit code is the highest of theirs.
     """
     if len(torrents) > 1 and (files or follow or serve or preference.high):
-        raise click.UsageError("--files, --first, --follow and --serve are for one torrent; several are named here")
+        named = ", ".join(repr(text[:SHOWN]) for text in torrents)
+        raise click.UsageError(f"--files, --first, --follow and --serve are for one torrent; here are {named}")
     if serve is not None and follow:
         raise click.UsageError("--serve is for one torrent, --follow for one after the other: choose one")
     if keep_seeding and seed_ratio is not None:

@@ -11,6 +11,7 @@ from typing import Final
 from magnetite.endpoint import Endpoint
 from magnetite.errors import NetworkError, Reason
 from magnetite.net.base import DatagramSocket, Listener, Network
+from magnetite.net.socks import ProxyRefusal
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,9 @@ async def open_ports(
 
 @asynccontextmanager
 async def open_proxied_ports(network: Network, *, needed: bool = True) -> AsyncIterator[Ports]:
-    """What there is of it behind a proxy: a UDP socket of each family, or none where that fails and is not `needed`.
+    """What there is of it behind a proxy: a UDP socket of each family.
 
-    Raises NetworkError.
+    None where the proxy carries no UDP, and that is not `needed`. Raises NetworkError.
     """
     local = tuple(Endpoint(ip, 0) for ip in ANYWHERE)
     async with AsyncExitStack() as stack:
@@ -58,7 +59,7 @@ async def open_proxied_ports(network: Network, *, needed: bool = True) -> AsyncI
             for each in local:
                 sockets.append(await network.open_udp(each))
                 stack.push_async_callback(sockets[-1].aclose)
-        except NetworkError as error:
+        except ProxyRefusal as error:
             if needed:
                 what = f"{error}. The DHT goes by UDP: by a proxy without it, do without the DHT, and name peers"
                 raise NetworkError(what, error.reason) from error

@@ -14,7 +14,7 @@ from magnetite.events import Emit
 from magnetite.net.association import AssociatedSocket, Association
 from magnetite.net.base import ByteStream, Listener, Network
 from magnetite.net.ports import ANYWHERE
-from magnetite.net.socks import ASSOCIATION, Command, Destination, Negotiation, Proxy
+from magnetite.net.socks import ASSOCIATION, Command, Destination, Negotiation, Proxy, ProxyRefusal
 from magnetite.net.stand_ins import StandIns
 
 PATIENCE: Final = 20.0  # seconds for the proxy's part of a connection; a dial's own deadline is shorter
@@ -126,6 +126,6 @@ async def _read(stream: ByteStream, length: int) -> bytes:
     while filled < length:
         count = await stream.receive_into(memoryview(buffer)[filled:])
         if count == 0:
-            raise NetworkError("the proxy has closed the connection", Reason.PROXY_FAILED)
+            raise ProxyRefusal("the proxy has closed the connection", Reason.PROXY_FAILED)
         filled += count
     return bytes(buffer)

@@ -55,6 +55,10 @@ REFUSALS: Final = {
 """What the reply codes mean (RFC 1928, 6); any other is as the first."""
 
 
+class ProxyRefusal(NetworkError):
+    """The proxy was reached, and does not do what it was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A SOCKS 5 server, and who we are to it. The password is not shown."""
@@ -142,7 +146,7 @@ class Negotiation:
             raise self._failure("it is no SOCKS 5 proxy")
         if data[1] != 0:
             reason, words = REFUSALS.get(data[1], REFUSALS[1])
-            raise self._failure(words, reason)
+            raise ProxyRefusal(self._said(words), reason)
         length = data[4] + 1 if data[3] == AddressType.NAME else WIDTHS.get(data[3], 0)
         if not length:
             raise self._failure("it is no SOCKS 5 proxy")
@@ -156,8 +160,11 @@ class Negotiation:
         self.bound = destination if isinstance(destination, Endpoint) else Endpoint("0.0.0.0", destination[1])
         return b""
 
-    def _failure(self, words: str, reason: Reason = Reason.PROXY_FAILED) -> NetworkError:
-        return NetworkError(f"the proxy {self._proxy}: {words}", reason)
+    def _failure(self, words: str) -> NetworkError:
+        return NetworkError(self._said(words), Reason.PROXY_FAILED)
+
+    def _said(self, words: str) -> str:
+        return f"the proxy {self._proxy}: {words}"
 
 
 def encode_destination(destination: Destination) -> bytes:
