@@ -24,6 +24,7 @@ from magnetite.torrent.selection import FileSelection
 class Progress:
     """How far a download is. Lengths are bytes, rates bytes/s; None where the metadata is not known yet."""
 
+    info_hash: InfoHash
     name: str | None
     length: int | None  # of the wanted pieces
     present: int  # bytes of them that are verified
@@ -147,6 +148,7 @@ class Download:
         book = exchange.book
         downloaded, uploaded = exchange.totals
         return Progress(
+            info_hash=self._swarm.info_hash,
             name=metainfo.name if metainfo else self._name,
             length=exchange.length_of(book.wanted) if book else metainfo.length if metainfo else None,
             present=exchange.length_of(book.wanted & book.have) if book else 0,

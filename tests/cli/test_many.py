@@ -19,7 +19,14 @@ from tests.cli.torrents import INFO_HASH, write_torrent
 
 
 def progress(present: int, length: int | None, **fields) -> Progress:
-    usual = {"name": None, "pieces": 1, "pieces_present": 0, "is_checked": True, "pieces_checked": 0}
+    usual = {
+        "info_hash": InfoHash(1),
+        "name": None,
+        "pieces": 1,
+        "pieces_present": 0,
+        "is_checked": True,
+        "pieces_checked": 0,
+    }
     usual |= {"pieces_to_check": 0, "is_complete": present == length, "peers": 2, "peers_known": 2, "dialling": 0}
     usual |= {"copies": 0, "download_rate": 0.0, "upload_rate": 0.0, "downloaded": 0, "uploaded": 0}
     return Progress(**{**usual, "present": present, "length": length, **fields})

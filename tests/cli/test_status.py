@@ -10,6 +10,7 @@ from magnetite.events import Announced, BootstrapFailed, BootstrapFinished, Look
 from magnetite.ids import InfoHash, NodeId
 
 NOTHING_YET = Progress(
+    info_hash=InfoHash(int("11" * 20, 16)),
     name=None,
     length=None,
     present=0,
@@ -42,7 +43,7 @@ def joined(asked: int = 41) -> DhtTally:
 
 def test_before_the_dht_is_joined_that_is_what_is_waited_for() -> None:
     status = status_of(NOTHING_YET, DhtTally())
-    assert (status.phase, status.words) == (Phase.JOINING, "magnet: looking for a first node of the DHT")
+    assert (status.phase, status.words) == (Phase.JOINING, "1111111111…: looking for a first node of the DHT")
 
 
 def test_a_dht_that_does_not_answer_is_named() -> None:
@@ -53,7 +54,7 @@ def test_a_dht_that_does_not_answer_is_named() -> None:
 
 def test_a_search_says_how_many_were_asked_and_how_many_peers_are_known() -> None:
     status = status_of(replace(NOTHING_YET, peers_known=3), joined())
-    assert status.words == "magnet: asked 41 nodes, 3 peers known, none answered yet"
+    assert status.words == "1111111111…: asked 41 nodes, 3 peers known, none answered yet"
     assert status.total is None
 
 
@@ -65,11 +66,11 @@ def test_lookups_of_ourselves_do_not_count_as_a_search() -> None:
 
 def test_dialling_is_told() -> None:
     status = status_of(replace(NOTHING_YET, peers_known=7, dialling=5), joined())
-    assert status.words == "magnet: connecting to 5 peers, 7 known"
+    assert status.words == "1111111111…: connecting to 5 peers, 7 known"
 
 
 def test_metadata_is_fetched_from_those_who_are_connected() -> None:
-    assert status_of(replace(NOTHING_YET, peers=2), None).words == "magnet: fetching metadata from 2 peers"
+    assert status_of(replace(NOTHING_YET, peers=2), None).words == "1111111111…: fetching metadata from 2 peers"
 
 
 def test_checking_comes_between_metadata_and_download() -> None:

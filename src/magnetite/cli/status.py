@@ -12,6 +12,8 @@ from magnetite.events import Announced, BootstrapFailed, BootstrapFinished, Even
 from magnetite.ids import InfoHash
 from magnetite.swarm.disk import RETRY_EVERY
 
+SHOWN_DIGITS = 10  # of an info-hash: enough to tell torrents without a name apart
+
 
 class Phase(Enum):
     """What a verb is busy with; where there is no terminal, a change of it is worth a line."""
@@ -143,4 +145,4 @@ def _seeding(progress: Progress, dht: DhtTally | None) -> Status:
 
 
 def _name(progress: Progress) -> str:
-    return shortened(progress.name or "magnet")
+    return shortened(progress.name) if progress.name else f"{str(progress.info_hash)[:SHOWN_DIGITS]}…"
