@@ -37,6 +37,8 @@ SCALE: Final = 470 * 60.0  # seconds
 NODES: Final = 1_000
 HOURS: Final = 48.0
 SETTLING: Final = 0.1  # of the time; what is measured begins after it
+SETTLED: Final = 1800.0  # seconds, and before these
+SHORTEST: Final = 1.5  # hours: after SETTLED, a few searches SEARCH_AFTER an announce
 LOSS: Final = 0.01
 ROUTERS: Final = 3  # that stay
 REST: Final = 60.0  # seconds from a node's end to the next one's beginning, elsewhere
@@ -164,7 +166,7 @@ def churn(nodes: int = NODES, hours: float = HOURS, seed: int = 1) -> Churned:
                 await nursery.start(world.run_router)
             for _ in range(nodes - ROUTERS):
                 nursery.start_soon(world.run_place)
-            await trio.sleep(max(hours * 3600 * SETTLING, 1800))
+            await trio.sleep(max(hours * 3600 * SETTLING, SETTLED))
             while trio.current_time() < hours * 3600 - SEARCH_AFTER - 60:
                 await world.probe()
                 for _ in range(4):
@@ -306,6 +308,8 @@ def _slowest(measure: str, seconds: list[float], limit: float) -> Figure:
 
 def main() -> None:
     nodes, hours = (int(sys.argv[1]), float(sys.argv[2])) if len(sys.argv) > 2 else (NODES, HOURS)
+    if hours < SHORTEST:
+        sys.exit(f"{hours:g} hours are too few to see anything: at least {SHORTEST:g}")
     print(table(figures(nodes, hours)))
 
 

@@ -132,6 +132,13 @@ def test_a_mistake_in_a_study_is_told_in_a_line_and_with_the_traceback_of_its_ow
     assert "nursery" not in result.err, "what is ours is of no use to its author"
 
 
+def test_a_system_that_does_not_tell_which_cores_are_ours_runs_studies_too(
+    invoke: Invoke, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert invoke("simulate", study, "--small").code == 0
+
+
 def test_a_study_that_records_nothing_is_told_so(invoke: Invoke, study: Path) -> None:
     study.write_text(STUDY.replace("world.record(seconds=world.now)", "pass"))
     result = invoke("simulate", study, "--small", "--workers", 1)

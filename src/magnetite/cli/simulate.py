@@ -103,10 +103,16 @@ def simulate(
         raise click.UsageError("name a study, or a file; --list prints the names")
     else:
         setting += (f"nodes={nodes}",) if nodes else ()
-        cores = len(os.sched_getaffinity(0))
         first = 1 if seed is None else seed
-        wish = Wish(study, setting, first, workers=workers or cores, **options)  # type: ignore[arg-type]  # click's
+        wish = Wish(study, setting, first, workers=workers or _cores(), **options)  # type: ignore[arg-type]  # click's
         run(partial(_check if check_determinism else _simulate, wish))
+
+
+def _cores() -> int:
+    """That we may use, where the system tells, as Linux does; else that there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _list(report: Report) -> None:
